@@ -1,0 +1,63 @@
+//! The question the server asks before it does anything: may this caller?
+//!
+//! The hook sees the request's extensions (where a guard has left what it verified) and the operation as it was
+//! parsed, never the raw body. It is asked once about the operation itself, and once per entry of a list.
+
+use http::{Extensions, HeaderMap, StatusCode};
+
+use crate::jsonrpc::ErrorObject;
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Operation<'a> {
+    /// `initialize`.
+    Initialize,
+    /// `ping`.
+    Ping,
+    /// `server/discover`.
+    Discover,
+    /// A notification; it is acknowledged and has no effect.
+    Notify {
+        /// Its method.
+        method: &'a str,
+    },
+    /// `tools/list`, the call as a whole.
+    ListTools,
+    /// One entry of `tools/list`: refused means left out.
+    ShowTool {
+        /// The tool.
+        name: &'a str,
+    },
+    /// `tools/call`. Asked before it is known whether the tool exists.
+    CallTool {
+        /// The tool.
+        name: &'a str,
+    },
+    /// `prompts/list`, the call as a whole.
+    ListPrompts,
+    /// One entry of `prompts/list`: refused means left out.
+    ShowPrompt {
+        /// The prompt.
+        name: &'a str,
+    },
+    /// `prompts/get`. Asked before it is known whether the prompt exists.
+    GetPrompt {
+        /// The prompt.
+        name: &'a str,
+    },
+}
+
+/// A refusal as the client will see it.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Such as 403.
+    pub status: StatusCode,
+    /// Such as `WWW-Authenticate`.
+    pub headers: HeaderMap,
+    /// What the body says.
+    pub error: ErrorObject,
+}
+
+/// The hook. It decides from what is in memory; anything slower belongs in a layer before the endpoint.
+pub(crate) type Authorize = dyn Fn(&Extensions, Operation<'_>) -> Result<(), Refusal> + Send + Sync;

@@ -1,0 +1,59 @@
+//! The call in progress: who makes it, how to report progress, whether anybody still waits.
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Caller, protocol::ProgressToken};
+
+/// What a tool or prompt can know of the request it serves.
+#[derive(Debug)]
+pub struct CallContext {
+    pub(crate) caller: Option<Caller>,
+    pub(crate) cancellation: CancellationToken,
+    pub(crate) progress: Option<ProgressSink>,
+}
+
+impl CallContext {
+    /// Who is calling; `None` when the server asks nobody who they are.
+    pub fn caller(&self) -> Option<&Caller> {
+        self.caller.as_ref()
+    }
+
+    /// Cancelled when the call is over, whether it was answered or its client went away. The call's own future is
+    /// dropped then; this is for what it started elsewhere (a thread, a process) and must stop too.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
+    }
+
+    /// Whether anybody will see progress: the request asked for it and accepts a stream.
+    pub fn wants_progress(&self) -> bool {
+        self.progress.is_some()
+    }
+
+    /// Reports progress, waiting while the client is slow to read. Does nothing if nobody asked. `done` must grow from
+    /// one report to the next.
+    pub async fn progress(&self, done: f64, total: Option<f64>, message: Option<&str>) {
+        let Some(sink) = &self.progress else { return };
+        let mut params = json!({ "progressToken": sink.token.as_value(), "progress": done });
+        if let Some(total) = total {
+            params["total"] = json!(total);
+        }
+        if let Some(message) = message {
+            params["message"] = json!(message);
+        }
+        // A closed channel means that the client is gone, and this future is about to be dropped.
+        let _ = sink.notifications.send(notification("notifications/progress", &params)).await;
+    }
+}
+
+fn notification(method: &str, params: &Value) -> String {
+    json!({ "jsonrpc": "2.0", "method": method, "params": params }).to_string()
+}
+
+/// Where progress goes.
+#[derive(Debug)]
+pub(crate) struct ProgressSink {
+    pub(crate) token: ProgressToken,
+    pub(crate) notifications: mpsc::Sender<String>,
+}

@@ -1,0 +1,13 @@
+//! Who is calling, as tools see it.
+
+/// The authenticated caller of a request. A binary's `main` makes it from what its guard verified and puts it in the
+/// request's extensions; without one, the call is anonymous.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// Who vouches for the subject: the token's issuer.
+    pub issuer: String,
+    /// The subject, unique within the issuer.
+    pub subject: String,
+    /// A name to show a person.
+    pub name: Option<String>,
+}

@@ -1,0 +1,93 @@
+//! One event per request: accepted at `debug`, refused at `info`. Never a body, never a header.
+
+use std::time::Instant;
+
+use http::StatusCode;
+
+use crate::jsonrpc::Id;
+
+/// A name in the log is cut here; whoever sent it chose its length.
+const SHOWN: usize = 64;
+
+/// Writes its event when it is finished, or when it is dropped because the client went away.
+pub(super) struct AccessLog {
+    started: Instant,
+    method: Option<String>,
+    /// The JSON-RPC id, as the client will know the request.
+    id: Option<Id>,
+    name: Option<String>,
+    finished: bool,
+}
+
+impl AccessLog {
+    pub(super) fn start() -> Self {
+        Self { started: Instant::now(), method: None, id: None, name: None, finished: false }
+    }
+
+    pub(super) fn message(&mut self, method: &str, id: Option<&Id>, name: Option<&str>) {
+        self.method = Some(shown(method));
+        self.id = id.cloned();
+        self.name = name.map(shown);
+    }
+
+    pub(super) fn finish(mut self, status: StatusCode, code: Option<i64>) {
+        self.finished = true;
+        let refused = code.is_some() || status.is_client_error() || status.is_server_error();
+        if refused {
+            self.refused("refused", status.as_u16(), code);
+        } else {
+            let (tool, prompt) = self.tool_and_prompt();
+            tracing::debug!(
+                target: "mcp_core::request",
+                method = self.method,
+                tool,
+                prompt,
+                status = status.as_u16(),
+                ms = self.ms(),
+                id = self.id.as_ref().map(tracing::field::display),
+                "answered"
+            );
+        }
+    }
+
+    fn refused(&self, outcome: &str, status: u16, code: Option<i64>) {
+        let (tool, prompt) = self.tool_and_prompt();
+        tracing::info!(
+            target: "mcp_core::request",
+            method = self.method,
+            tool,
+            prompt,
+            status,
+            code,
+            ms = self.ms(),
+            id = self.id.as_ref().map(tracing::field::display),
+            "{outcome}"
+        );
+    }
+
+    fn tool_and_prompt(&self) -> (Option<&str>, Option<&str>) {
+        match self.method.as_deref() {
+            Some("tools/call") => (self.name.as_deref(), None),
+            Some("prompts/get") => (None, self.name.as_deref()),
+            _ => (None, None),
+        }
+    }
+
+    fn ms(&self) -> f64 {
+        // Microseconds are what the clock is good for.
+        (self.started.elapsed().as_secs_f64() * 1e6).round() / 1e3
+    }
+}
+
+impl Drop for AccessLog {
+    fn drop(&mut self) {
+        if !self.finished {
+            // 499 is what access logs write for a client that closed its connection first.
+            self.refused("cancelled", 499, None);
+        }
+    }
+}
+
+fn shown(text: &str) -> String {
+    text.chars().take(SHOWN).collect()
+}

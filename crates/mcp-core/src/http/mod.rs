@@ -1,0 +1,331 @@
+//! The MCP endpoint over Streamable HTTP, for any axum router.
+//!
+//! A request passes, in this order: method → media types → body, read once and bounded → one parser → era → the
+//! era's checks of headers and version → the server. What each refusal looks like in HTTP is decided here and nowhere
+//! else.
+//!
+//! ```no_run
+//! use axum::Router;
+//! use mcp_core::{McpServer, http::{DnsRebindingLayer, Endpoint}, tools};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = McpServer::builder("demo", "1.0.0").tool(tools::Echo).build()?;
+//! let app = Router::new()
+//!     .route("/mcp", Endpoint::new(server).into_route())
+//!     .layer(DnsRebindingLayer::loopback());
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:9000").await?;
+//! axum::serve(listener, app).await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod access_log;
+mod body;
+mod dns_rebinding;
+mod headers;
+mod media;
+mod session;
+mod sse;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    extract::Request,
+    response::{IntoResponse, Response},
+    routing::{MethodRouter, any},
+};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
+    header::{ALLOW, CONTENT_TYPE},
+    request::Parts,
+};
+use tokio::sync::mpsc;
+
+pub use self::dns_rebinding::{DnsRebinding, DnsRebindingLayer};
+use self::{access_log::AccessLog, session::Sessions, sse::Stream};
+use crate::{
+    McpServer,
+    call::ProgressSink,
+    jsonrpc::{ErrorObject, Id, Message, Params, ParseError, code},
+    protocol::{self, Era, ProgressToken, Revision},
+    server::{Call, Envelope, Failure},
+};
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// How many progress reports wait for a slow client before the tool has to.
+const QUEUED_PROGRESS: usize = 32;
+
+/// An [`McpServer`] at one path.
+#[derive(Debug)]
+pub struct Endpoint {
+    server: McpServer,
+    body_limit: usize,
+    body_timeout: Duration,
+    sessions: Option<Sessions>,
+}
+
+impl Endpoint {
+    /// The endpoint with its defaults: bodies up to 1 MiB, sent within 30 seconds, legacy revisions without sessions.
+    pub const fn new(server: McpServer) -> Self {
+        Self { server, body_limit: 1024 * 1024, body_timeout: Duration::from_secs(30), sessions: None }
+    }
+
+    /// The largest body accepted, in bytes; a larger one is 413.
+    #[must_use]
+    pub const fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// How long a client may take to send a body; a slower one is 408.
+    #[must_use]
+    pub const fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.body_timeout = timeout;
+        self
+    }
+
+    /// Gives legacy clients an `Mcp-Session-Id` and insists on it (MCP 2025-11-25, *Transports*, "Session Management").
+    /// Modern requests have none.
+    #[must_use]
+    pub fn legacy_sessions(mut self) -> Self {
+        self.sessions = Some(Sessions::new());
+        self
+    }
+
+    /// The endpoint as a route. It answers every HTTP method, so that a layer around it sees them all.
+    pub fn into_route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
+        let endpoint = Arc::new(self);
+        any(move |request: Request| serve(Arc::clone(&endpoint), request))
+    }
+}
+
+/// What goes back: all at once, or as it happens.
+enum Reply {
+    Whole(Whole),
+    Stream(Stream),
+}
+
+/// A response whose status is known.
+struct Whole {
+    status: StatusCode,
+    headers: HeaderMap,
+    /// JSON, or empty.
+    body: Vec<u8>,
+    /// The code of the JSON-RPC error inside, for the log.
+    code: Option<i64>,
+}
+
+impl Whole {
+    fn empty(status: StatusCode) -> Self {
+        Self { status, headers: HeaderMap::new(), body: Vec::new(), code: None }
+    }
+
+    fn result(body: Vec<u8>) -> Self {
+        Self { status: StatusCode::OK, headers: HeaderMap::new(), body, code: None }
+    }
+
+    fn error(status: StatusCode, error: &ErrorObject, id: Option<&Id>) -> Self {
+        Self { status, headers: HeaderMap::new(), body: error.to_response(id), code: Some(error.code) }
+    }
+
+    /// A refusal by the HTTP layer itself: the request is wrong before any JSON-RPC rule applies.
+    fn refusal(status: StatusCode, message: impl Into<String>) -> Self {
+        Self::error(status, &ErrorObject::new(code::INVALID_REQUEST, message), None)
+    }
+
+    fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+}
+
+impl IntoResponse for Whole {
+    fn into_response(self) -> Response {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = self.status;
+        *response.headers_mut() = self.headers;
+        if !self.body.is_empty() {
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            *response.body_mut() = Body::from(self.body);
+        }
+        response
+    }
+}
+
+async fn serve(endpoint: Arc<Endpoint>, request: Request) -> Response {
+    let mut log = AccessLog::start();
+    match endpoint.reply(request, &mut log).await {
+        Ok(Reply::Whole(whole)) | Err(whole) => {
+            log.finish(whole.status, whole.code);
+            whole.into_response()
+        }
+        Ok(Reply::Stream(stream)) => stream.into_response(log),
+    }
+}
+
+impl Endpoint {
+    async fn reply(self: Arc<Self>, request: Request, log: &mut AccessLog) -> Result<Reply, Whole> {
+        let (parts, body) = request.into_parts();
+        if parts.method != Method::POST {
+            return Err(self.not_post(&parts));
+        }
+        media::check_content(&parts.headers)?;
+        let accepts = media::Accepts::of(&parts.headers)?;
+        let body = body::read(body, self.body_limit, self.body_timeout).await?;
+        let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION)
+            .map_err(|error| Whole::error(StatusCode::BAD_REQUEST, &error, None))?;
+
+        let message = Message::parse(&body)
+            .map_err(|ParseError { id, error }| Whole::error(StatusCode::BAD_REQUEST, &error, id.as_ref()))?;
+        let (id, method, params) = match message {
+            Message::Request { id, method, params } => (id, method, params),
+            Message::Notification { method } => {
+                log.message(&method, None, None);
+                return self.notification(&parts, &method, version_header).map(Reply::Whole);
+            }
+        };
+        log.message(&method, Some(&id), params.get("name").and_then(serde_json::Value::as_str));
+
+        let era = Era::of(&method, &params, version_header);
+        let refuse = |failure| failed(failure, era, &id);
+        match era {
+            Era::Modern => modern_checks(&parts.headers, &method, &params, version_header).map_err(refuse)?,
+            Era::Legacy => {
+                headers::check_mirrored(&parts.headers, &method, &params, false)
+                    .map_err(|error| refuse(Failure::Protocol(error)))?;
+                if let Some(name) = version_header {
+                    legacy_version(name).map_err(|error| refuse(Failure::Protocol(error)))?;
+                }
+                if let Some(sessions) = self.sessions.as_ref().filter(|_| method != "initialize") {
+                    sessions.check(&parts, Some(&id))?;
+                }
+            }
+        }
+
+        let opens_session = era == Era::Legacy && method == "initialize";
+        let session_caller = self.sessions.is_some().then(|| parts.extensions.get().cloned()).flatten();
+        let token = match method.as_str() {
+            "tools/call" | "prompts/get" if accepts.sse => {
+                ProgressToken::from_params(&params).map_err(|error| refuse(Failure::Method(error)))?
+            }
+            // Nothing else runs long enough to report anything.
+            _ => None,
+        };
+        let mut call = Call { era, method, params, extensions: parts.extensions, progress: None };
+        let Some(token) = token else {
+            let mut whole = self.run(call, &id).await;
+            if let Some(sessions) = self.sessions.as_ref().filter(|_| opens_session && whole.code.is_none()) {
+                whole = whole.with_header(session::HEADER, sessions.open(session_caller));
+            }
+            return Ok(if accepts.json || whole.status != StatusCode::OK {
+                Reply::Whole(whole)
+            } else {
+                Reply::Stream(Stream::of_one(whole))
+            });
+        };
+
+        let (notifications, mut reports) = mpsc::channel(QUEUED_PROGRESS);
+        call.progress = Some(ProgressSink { token, notifications });
+        let mut running: sse::Running = Box::pin(async move { self.run(call, &id).await });
+        // JSON unless something is reported before the answer is there: only then does the client need a stream.
+        tokio::select! {
+            biased;
+            whole = &mut running => Ok(match reports.try_recv() {
+                Err(_) if accepts.json || whole.status != StatusCode::OK => Reply::Whole(whole),
+                Err(_) => Reply::Stream(Stream::of_one(whole)),
+                Ok(first) => Reply::Stream(Stream::finished(first, reports, whole)),
+            }),
+            Some(first) = reports.recv() => Ok(Reply::Stream(Stream::running(first, reports, running))),
+        }
+    }
+
+    async fn run(&self, call: Call, id: &Id) -> Whole {
+        let era = call.era;
+        match self.server.answer(call).await {
+            Ok(answer) => {
+                Whole::result(answer.to_response(Envelope { id, era, server_info: self.server.server_info() }))
+            }
+            Err(failure) => failed(failure, era, id),
+        }
+    }
+
+    fn notification(&self, parts: &Parts, method: &str, version_header: Option<&str>) -> Result<Whole, Whole> {
+        let era = Era::of(method, &Params::new(), version_header);
+        let refuse = |error| Whole::error(StatusCode::BAD_REQUEST, &error, None);
+        match (era, version_header) {
+            (Era::Modern, Some(name)) => {
+                supported_modern(name).map_err(refuse)?;
+            }
+            (Era::Legacy, Some(name)) => legacy_version(name).map_err(refuse)?,
+            (_, None) => {}
+        }
+        if era == Era::Legacy
+            && let Some(sessions) = &self.sessions
+        {
+            sessions.check(parts, None)?;
+        }
+        self.server.notify(&parts.extensions, method).map_err(|failure| status_of(failure, era, None))?;
+        Ok(Whole::empty(StatusCode::ACCEPTED))
+    }
+
+    fn not_post(&self, parts: &Parts) -> Whole {
+        if let (&Method::DELETE, Some(sessions)) = (&parts.method, &self.sessions) {
+            return match sessions.close(parts) {
+                Ok(()) => Whole::empty(StatusCode::NO_CONTENT),
+                Err(refusal) => refusal,
+            };
+        }
+        let allow = if self.sessions.is_some() { "POST, DELETE" } else { "POST" };
+        Whole::refusal(StatusCode::METHOD_NOT_ALLOWED, "send each message as an HTTP POST; there is no GET stream here")
+            .with_header(ALLOW, HeaderValue::from_static(allow))
+    }
+}
+
+/// The checks of a modern request in the order of MCP 2026-07-28: its `_meta`, the headers that mirror the body, the
+/// version.
+fn modern_checks(
+    headers: &HeaderMap,
+    method: &str,
+    params: &Params,
+    version_header: Option<&str>,
+) -> Result<(), Failure> {
+    let version = protocol::requested_version(params).map_err(Failure::Protocol)?;
+    headers::check_version(version_header, version).map_err(Failure::Protocol)?;
+    headers::check_mirrored(headers, method, params, true).map_err(Failure::Protocol)?;
+    supported_modern(version).map_err(Failure::Protocol)
+}
+
+fn supported_modern(name: &str) -> Result<(), ErrorObject> {
+    match Revision::parse(name) {
+        Some(revision) if revision.is_modern() => Ok(()),
+        _ => Err(protocol::unsupported_version(name)),
+    }
+}
+
+/// A version header of a legacy request must name a revision that is served (MCP 2025-11-25, *Transports*).
+fn legacy_version(name: &str) -> Result<(), ErrorObject> {
+    Revision::parse(name).map(|_| ()).ok_or_else(|| protocol::unsupported_version(name))
+}
+
+fn failed(failure: Failure, era: Era, id: &Id) -> Whole {
+    status_of(failure, era, Some(id))
+}
+
+/// JSON-RPC errors as HTTP. Modern clients read the status of protocol errors; legacy ones want 200 with a body for
+/// anything that is an answer to their request.
+fn status_of(failure: Failure, era: Era, id: Option<&Id>) -> Whole {
+    match failure {
+        Failure::Protocol(error) => Whole::error(StatusCode::BAD_REQUEST, &error, id),
+        Failure::UnknownMethod(error) => {
+            let status = if era == Era::Modern { StatusCode::NOT_FOUND } else { StatusCode::OK };
+            Whole::error(status, &error, id)
+        }
+        Failure::Method(error) => Whole::error(StatusCode::OK, &error, id),
+        Failure::Refused(refusal) => {
+            let mut whole = Whole::error(refusal.status, &refusal.error, id);
+            whole.headers.extend(refusal.headers);
+            whole
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! The method table, and the way of a call: operation, authorize hook, arguments, tool.
+
+use std::{any::Any, panic::AssertUnwindSafe};
+
+use futures_util::FutureExt;
+use http::Extensions;
+use serde_json::{Map, Value, value::RawValue};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Inner, McpServer,
+    answer::{Answer, Failure},
+    registry::{Entry, Registry},
+};
+use crate::{
+    CallContext, Caller,
+    authorize::Operation,
+    call::ProgressSink,
+    jsonrpc::{ErrorObject, Params, code},
+    protocol::{Era, Revision},
+    schema,
+    tool::CallResult,
+};
+
+/// One parsed request, ready to be answered.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) era: Era,
+    pub(crate) method: String,
+    pub(crate) params: Params,
+    pub(crate) extensions: Extensions,
+    pub(crate) progress: Option<ProgressSink>,
+}
+
+fn invalid_params(message: impl Into<String>) -> Failure {
+    Failure::Method(ErrorObject::new(code::INVALID_PARAMS, message))
+}
+
+impl McpServer {
+    /// Acknowledges a notification. None has an effect here; the hook may still object to its sender.
+    pub(crate) fn notify(&self, extensions: &Extensions, method: &str) -> Result<(), Failure> {
+        self.0.may(extensions, Operation::Notify { method }).map_err(Failure::Refused)
+    }
+
+    /// Answers one request. Dropping the future cancels the call.
+    pub(crate) async fn answer(&self, call: Call) -> Result<Answer, Failure> {
+        let inner = &*self.0;
+        match (call.method.as_str(), call.era) {
+            ("initialize", Era::Legacy) => inner.initialize(&call),
+            ("ping", Era::Legacy) => {
+                inner.may(&call.extensions, Operation::Ping).map_err(Failure::Refused)?;
+                Ok(Answer::Empty)
+            }
+            ("server/discover", Era::Modern) => {
+                inner.may(&call.extensions, Operation::Discover).map_err(Failure::Refused)?;
+                Ok(Answer::Discover {
+                    capabilities: inner.capabilities.clone(),
+                    instructions: inner.instructions.clone(),
+                    scope: inner.cache_scope(),
+                })
+            }
+            ("tools/list", _) if !inner.tools.is_empty() => {
+                inner.list("tools", &inner.tools, &call, Operation::ListTools, |name| Operation::ShowTool { name })
+            }
+            ("prompts/list", _) if !inner.prompts.is_empty() => {
+                inner.list("prompts", &inner.prompts, &call, Operation::ListPrompts, |name| Operation::ShowPrompt {
+                    name,
+                })
+            }
+            ("tools/call", _) if inner.dispatch && !inner.tools.is_empty() => inner.call_tool(call).await,
+            ("prompts/get", _) if inner.dispatch && !inner.prompts.is_empty() => inner.get_prompt(call).await,
+            (method, era) => Err(inner.unknown(method, era)),
+        }
+    }
+}
+
+impl Inner {
+    fn unknown(&self, method: &str, era: Era) -> Failure {
+        let message = match (method, era) {
+            // A legacy client has no other way to learn what it could speak.
+            ("initialize", Era::Modern) => format!(
+                "initialize does not exist in {}; send it without modern _meta to speak {} or older",
+                Revision::modern_names().join(", "),
+                Revision::LATEST_LEGACY
+            ),
+            _ => "this server has no such method".to_owned(),
+        };
+        Failure::UnknownMethod(ErrorObject::new(code::METHOD_NOT_FOUND, message))
+    }
+
+    fn initialize(&self, call: &Call) -> Result<Answer, Failure> {
+        let requested = call
+            .params
+            .get("protocolVersion")
+            .and_then(Value::as_str)
+            .ok_or_else(|| invalid_params("params.protocolVersion is required and must be a string"))?;
+        self.may(&call.extensions, Operation::Initialize).map_err(Failure::Refused)?;
+        // Never answer with a modern revision: it has no handshake, so a client that asks for one here is a legacy
+        // client that names the newest version it has heard of (rmcp 3.9 does).
+        let revision =
+            Revision::parse(requested).filter(|revision| !revision.is_modern()).unwrap_or(Revision::LATEST_LEGACY);
+        Ok(Answer::Initialize {
+            revision,
+            capabilities: self.capabilities.clone(),
+            instructions: self.instructions.clone(),
+        })
+    }
+
+    fn list<T: ?Sized>(
+        &self,
+        member: &'static str,
+        registry: &Registry<T>,
+        call: &Call,
+        operation: Operation<'_>,
+        show: impl Fn(&'static str) -> Operation<'static>,
+    ) -> Result<Answer, Failure> {
+        self.may(&call.extensions, operation).map_err(Failure::Refused)?;
+        match call.params.get("cursor") {
+            None | Some(Value::Null) => {}
+            Some(_) => return Err(invalid_params("params.cursor was not given out by this server: it has one page")),
+        }
+        let items: Box<RawValue> = match self.authorize {
+            None => registry.list(),
+            Some(_) => registry.list_where(|name| self.may(&call.extensions, show(name)).is_ok()),
+        };
+        Ok(Answer::List { member, items, scope: self.cache_scope() })
+    }
+
+    async fn call_tool(&self, mut call: Call) -> Result<Answer, Failure> {
+        let name = name_of(&mut call)?;
+        self.may(&call.extensions, Operation::CallTool { name: &name }).map_err(Failure::Refused)?;
+        let entry = find(&self.tools, &name, "tool")?;
+        let arguments = arguments_of(&mut call)?;
+        if let Err(violations) = entry.arguments.check(&arguments) {
+            // A model can mend its arguments, so this is a result it gets to see, not a protocol error (SEP-1303).
+            return Ok(Answer::Call(CallResult::error(format!("invalid arguments for {name}: {violations}"))));
+        }
+        let result = guarded(call, async |ctx| entry.item.call(ctx, arguments).await).await?;
+        Ok(Answer::Call(result))
+    }
+
+    async fn get_prompt(&self, mut call: Call) -> Result<Answer, Failure> {
+        let name = name_of(&mut call)?;
+        self.may(&call.extensions, Operation::GetPrompt { name: &name }).map_err(Failure::Refused)?;
+        let entry = find(&self.prompts, &name, "prompt")?;
+        let arguments = arguments_of(&mut call)?;
+        entry
+            .arguments
+            .check(&arguments)
+            .map_err(|violations| invalid_params(format!("invalid arguments for {name}: {violations}")))?;
+        let messages = guarded(call, async |ctx| entry.item.get(ctx, arguments).await)
+            .await?
+            .ok_or_else(|| invalid_params(format!("the arguments are not what {name} takes")))?;
+        Ok(Answer::Prompt { description: entry.item.description(), messages })
+    }
+}
+
+fn name_of(call: &mut Call) -> Result<String, Failure> {
+    match call.params.remove("name") {
+        Some(Value::String(name)) => Ok(name),
+        _ => Err(invalid_params("params.name is required and must be a string")),
+    }
+}
+
+fn arguments_of(call: &mut Call) -> Result<Value, Failure> {
+    match call.params.remove("arguments") {
+        None => Ok(Value::Object(Map::new())),
+        Some(mut arguments @ Value::Object(_)) => {
+            schema::integers_as_integers(&mut arguments);
+            Ok(arguments)
+        }
+        Some(_) => Err(invalid_params("params.arguments must be an object")),
+    }
+}
+
+fn find<'a, T: ?Sized>(registry: &'a Registry<T>, name: &str, kind: &str) -> Result<&'a Entry<T>, Failure> {
+    registry.get(name).ok_or_else(|| {
+        let shown: String = name.chars().take(128).collect();
+        invalid_params(format!("there is no {kind} named {shown:?}; {kind}s/list has them all"))
+    })
+}
+
+/// Runs a handler: its cancellation token fires when it is over or dropped, and its panic is an error of this call
+/// alone.
+async fn guarded<T>(call: Call, handler: impl AsyncFnOnce(&CallContext) -> T) -> Result<T, Failure> {
+    let cancellation = CancellationToken::new();
+    let _over = cancellation.clone().drop_guard();
+    let ctx = CallContext { caller: call.extensions.get::<Caller>().cloned(), cancellation, progress: call.progress };
+    AssertUnwindSafe(handler(&ctx)).catch_unwind().await.map_err(|panic| {
+        tracing::error!(method = call.method, panic = panic_text(&*panic), "a handler panicked");
+        Failure::Method(ErrorObject::new(code::INTERNAL_ERROR, "the server failed; its log has the reason"))
+    })
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("no message")
+}

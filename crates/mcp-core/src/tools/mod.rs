@@ -1,0 +1,9 @@
+//! The tools every step can offer, one file each.
+
+mod add;
+mod echo;
+mod get_time;
+mod multiply;
+mod number;
+
+pub use self::{add::Add, echo::Echo, get_time::GetTime, multiply::Multiply};

@@ -1,0 +1,138 @@
+//! # Step 3: tools and prompts, listed
+//!
+//! The server says what it could do: two tools and two prompts, with titles for people, descriptions for the model,
+//! and JSON Schemas for both. Calling one is still an unknown method. The chapter is `step3.md`.
+//!
+//! Run it:
+//! ```sh
+//! cargo run --bin step3
+//! ```
+//! Try it:
+//! ```sh
+//! curl -s http://localhost:9000/mcp -H 'Content-Type: application/json' \
+//!   -d '{"jsonrpc":"2.0","id":1,"method":"tools/list"}'
+//! ```
+
+use std::{
+    future::IntoFuture,
+    io::ErrorKind,
+    net::{Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+use anyhow::{Context, bail};
+use axum::{Json, Router, routing::get};
+use clap::Parser;
+use mcp_core::{
+    McpServer,
+    http::{DnsRebindingLayer, Endpoint},
+    logging::{self, LogFormat},
+    prompts::{Greeting, Help},
+    tools::{Echo, GetTime},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, lookup_host},
+    signal,
+    task::JoinSet,
+    time::sleep,
+};
+
+/// How long running requests may go on after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Step 3: an MCP server that lists its tools and prompts.
+#[derive(Parser)]
+struct Args {
+    /// Name or address to listen on; localhost is 127.0.0.1 and ::1.
+    #[arg(long, default_value = "localhost")]
+    host: String,
+    /// Port to listen on; 0 takes a free one.
+    #[arg(long, default_value_t = 9000)]
+    port: u16,
+    /// How to write the log: text or json. RUST_LOG says how much.
+    #[arg(long, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let args = Args::parse();
+    logging::init(args.log_format);
+
+    let mcp = McpServer::builder("step3", env!("CARGO_PKG_VERSION"))
+        .instructions("A tutorial server: echo and the time of day.")
+        .tool(Echo)
+        .tool(GetTime)
+        .prompt(Greeting)
+        .prompt(Help)
+        .list_only()
+        .build()?;
+
+    let app = Router::new()
+        .route("/health", get(health))
+        .route("/mcp", Endpoint::new(mcp).into_route())
+        // Outermost, so that a page of another site reaches nothing at all.
+        .layer(DnsRebindingLayer::for_listener(&args.host));
+
+    serve(app, &args).await
+}
+
+async fn health() -> Json<Value> {
+    Json(json!({ "status": "healthy" }))
+}
+
+/// Serves `app` on every address of the host until Ctrl-C or SIGTERM.
+async fn serve(app: Router, args: &Args) -> anyhow::Result<()> {
+    let mut servers = JoinSet::new();
+    let mut port = args.port;
+    for listener in listen(&args.host, args.port).await? {
+        port = listener.local_addr()?.port();
+        servers.spawn(axum::serve(listener, app.clone()).with_graceful_shutdown(stop()).into_future());
+    }
+    let host = args.host.parse::<Ipv6Addr>().map_or_else(|_| args.host.clone(), |address| format!("[{address}]"));
+    tracing::info!("listening on http://{host}:{port}");
+
+    tokio::select! {
+        _ = servers.join_all() => tracing::info!("stopped"),
+        () = async { stop().await; sleep(GRACE).await } => tracing::warn!("stopped with requests still running"),
+    }
+    Ok(())
+}
+
+/// A client may try either address of `localhost` first, so the server has to be on both.
+async fn listen(host: &str, mut port: u16) -> anyhow::Result<Vec<TcpListener>> {
+    let addresses = lookup_host((host, port)).await.with_context(|| format!("{host} is no address or known name"))?;
+    let mut listeners = Vec::new();
+    for address in addresses {
+        match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+            Ok(listener) => {
+                port = listener.local_addr()?.port();
+                listeners.push(listener);
+            }
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                bail!("port {port} is in use; stop the program that has it, or choose another with --port");
+            }
+            // Such as ::1 on a machine without IPv6.
+            Err(error) if error.kind() == ErrorKind::AddrNotAvailable => {}
+            Err(error) => return Err(error).with_context(|| format!("cannot listen on {host}, port {port}")),
+        }
+    }
+    if listeners.is_empty() {
+        bail!("{host} is not an address of this machine; choose another with --host");
+    }
+    Ok(listeners)
+}
+
+/// Resolves on Ctrl-C, and on the SIGTERM that a service manager sends.
+async fn stop() {
+    let ctrl_c = async { signal::ctrl_c().await.expect("Ctrl-C can be listened for") };
+    #[cfg(unix)]
+    let terminate = async {
+        let kind = signal::unix::SignalKind::terminate();
+        signal::unix::signal(kind).expect("SIGTERM can be listened for").recv().await;
+    };
+    #[cfg(not(unix))]
+    let terminate = std::future::pending::<()>();
+    tokio::select! { () = ctrl_c => {}, () = terminate => {} }
+}
