@@ -18,6 +18,7 @@ use std::{
     future::IntoFuture,
     io::ErrorKind,
     net::{Ipv6Addr, SocketAddr},
+    process::ExitCode,
     time::Duration,
 };
 
@@ -57,8 +58,17 @@ struct Args {
 }
 
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let args = Args::parse();
+async fn main() -> ExitCode {
+    match run(Args::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: Args) -> anyhow::Result<()> {
     logging::init(args.log_format);
 
     let mcp = McpServer::builder("step4", env!("CARGO_PKG_VERSION"))

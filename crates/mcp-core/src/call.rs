@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Caller, protocol::ProgressToken};
+use crate::{Caller, protocol::ProgressToken, schema};
 
 /// What a tool or prompt can know of the request it serves.
 #[derive(Debug)]
@@ -42,6 +42,7 @@ impl CallContext {
         if let Some(message) = message {
             params["message"] = json!(message);
         }
+        schema::integers_as_integers(&mut params);
         // A closed channel means that the client is gone, and this future is about to be dropped.
         let _ = sink.notifications.send(notification("notifications/progress", &params)).await;
     }

@@ -154,7 +154,10 @@ impl Message {
         let invalid = |message: &str| refuse(code::INVALID_REQUEST, message.to_owned());
         if let Err(error) = outcome {
             return Err(match error.classify() {
-                Category::Data => refuse(code::INVALID_REQUEST, format!("the body is not a JSON-RPC message: {error}")),
+                Category::Data if members.is_batch => {
+                    invalid("batches are not part of MCP; send one message per request")
+                }
+                Category::Data => invalid("the body must be one JSON object"),
                 _ => refuse(code::PARSE_ERROR, format!("the body is not JSON: {error}")),
             });
         }
@@ -214,6 +217,7 @@ struct Members {
     method: Option<Value>,
     params: Option<Value>,
     is_response: bool,
+    is_batch: bool,
 }
 
 struct Envelope<'a> {
@@ -237,7 +241,8 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
-        Err(de::Error::custom("batches are not part of MCP, send one object per request"))
+        self.members.is_batch = true;
+        Err(de::Error::custom("a batch"))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
