@@ -1,5 +1,7 @@
 //! The call in progress: who makes it, how to report progress, whether anybody still waits.
 
+use std::sync::OnceLock;
+
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -9,12 +11,25 @@ use crate::{Caller, protocol::ProgressToken, schema};
 /// What a tool or prompt can know of the request it serves.
 #[derive(Debug)]
 pub struct CallContext {
-    pub(crate) caller: Option<Caller>,
-    pub(crate) cancellation: CancellationToken,
-    pub(crate) progress: Option<ProgressSink>,
+    caller: Option<Caller>,
+    /// Made when a handler asks for it; few do.
+    cancellation: OnceLock<CancellationToken>,
+    progress: Option<ProgressSink>,
+}
+
+impl Drop for CallContext {
+    fn drop(&mut self) {
+        if let Some(token) = self.cancellation.get() {
+            token.cancel();
+        }
+    }
 }
 
 impl CallContext {
+    pub(crate) const fn new(caller: Option<Caller>, progress: Option<ProgressSink>) -> Self {
+        Self { caller, cancellation: OnceLock::new(), progress }
+    }
+
     /// Who is calling; `None` when the server asks nobody who they are.
     pub fn caller(&self) -> Option<&Caller> {
         self.caller.as_ref()
@@ -23,7 +38,7 @@ impl CallContext {
     /// Cancelled when the call is over, whether it was answered or its client went away. The call's own future is
     /// dropped then; this is for what it started elsewhere (a thread, a process) and must stop too.
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.cancellation
+        self.cancellation.get_or_init(CancellationToken::new)
     }
 
     /// Whether anybody will see progress: the request asked for it and accepts a stream.

@@ -6,7 +6,7 @@
 use std::{cell::RefCell, fmt};
 
 use serde::{
-    Deserializer, Serialize,
+    Deserialize, Deserializer, Serialize,
     de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value, error::Category};
@@ -99,8 +99,29 @@ impl ErrorObject {
     }
 }
 
-/// The `params` of a message.
-pub type Params = Map<String, Value>;
+/// The `params` of a request: those members that some method here reads. The others are checked and dropped.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Params {
+    /// Which tool or prompt.
+    pub name: Option<Value>,
+    /// Which resource.
+    pub uri: Option<Value>,
+    /// With what arguments.
+    pub arguments: Option<Value>,
+    /// From where a list goes on.
+    pub cursor: Option<Value>,
+    /// What `initialize` asks for.
+    pub protocol_version: Option<Value>,
+    /// `_meta`.
+    pub meta: Option<Value>,
+}
+
+impl Params {
+    /// The tool or prompt that is asked for, if it is named by a string.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_ref()?.as_str()
+    }
+}
 
 /// One JSON-RPC message from a client.
 #[derive(Clone, Debug, PartialEq)]
@@ -157,6 +178,7 @@ impl Message {
                 Category::Data if members.is_batch => {
                     invalid("batches are not part of MCP; send one message per request")
                 }
+                Category::Data if members.in_params => invalid(r#"the member "params" must be an object"#),
                 Category::Data => invalid("the body must be one JSON object"),
                 _ => refuse(code::PARSE_ERROR, format!("the body is not JSON: {error}")),
             });
@@ -181,13 +203,8 @@ impl Message {
             }
             None => return Err(invalid(r#"the member "method" is missing"#)),
         };
-        let params = match members.params {
-            None => Params::new(),
-            Some(Value::Object(params)) => params,
-            Some(_) => return Err(invalid(r#"the member "params" must be an object"#)),
-        };
         match id {
-            Some(id) => Ok(Self::Request { id, method, params }),
+            Some(id) => Ok(Self::Request { id, method, params: members.params.unwrap_or_default() }),
             None if method.starts_with("notifications/") => Ok(Self::Notification { method }),
             None => Err(invalid(r#"this is a request and needs an "id"; only notifications/… go without one"#)),
         }
@@ -215,9 +232,24 @@ struct Members {
     jsonrpc: Option<Value>,
     id: Option<Value>,
     method: Option<Value>,
-    params: Option<Value>,
+    params: Option<Params>,
     is_response: bool,
     is_batch: bool,
+    /// Reading `params` has begun and not ended.
+    in_params: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum MemberName {
+    Jsonrpc,
+    Id,
+    Method,
+    Params,
+    Result,
+    Error,
+    #[serde(other)]
+    Other,
 }
 
 struct Envelope<'a> {
@@ -246,24 +278,85 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(name) = map.next_key::<String>()? {
-            let value = map.next_value_seed(Strict(self.repeated))?;
-            let member = match name.as_str() {
-                "jsonrpc" => &mut self.members.jsonrpc,
-                "id" => &mut self.members.id,
-                "method" => &mut self.members.method,
-                "params" => &mut self.members.params,
-                "result" | "error" => {
-                    self.members.is_response = true;
+        while let Some(name) = map.next_key::<MemberName>()? {
+            let (member, name) = match name {
+                MemberName::Jsonrpc => (&mut self.members.jsonrpc, "jsonrpc"),
+                MemberName::Id => (&mut self.members.id, "id"),
+                MemberName::Method => (&mut self.members.method, "method"),
+                MemberName::Params => {
+                    self.members.in_params = true;
+                    let params = map.next_value_seed(ParamsSeed(self.repeated))?;
+                    self.members.in_params = false;
+                    once(&mut self.members.params, "params", params, self.repeated);
                     continue;
                 }
-                _ => continue,
+                other => {
+                    self.members.is_response |= matches!(other, MemberName::Result | MemberName::Error);
+                    map.next_value_seed(Strict(self.repeated))?;
+                    continue;
+                }
             };
-            if member.replace(value).is_some() {
-                self.repeated.borrow_mut().get_or_insert(name);
-            }
+            let value = map.next_value_seed(Strict(self.repeated))?;
+            once(member, name, value, self.repeated);
         }
         Ok(())
+    }
+}
+
+fn once<T>(member: &mut Option<T>, name: &str, value: T, repeated: &RefCell<Option<String>>) {
+    if member.replace(value).is_some() {
+        repeated.borrow_mut().get_or_insert_with(|| name.to_owned());
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "camelCase")]
+enum ParamName {
+    Name,
+    Uri,
+    Arguments,
+    Cursor,
+    ProtocolVersion,
+    #[serde(rename = "_meta")]
+    Meta,
+    #[serde(other)]
+    Other,
+}
+
+#[derive(Clone, Copy)]
+struct ParamsSeed<'a>(&'a RefCell<Option<String>>);
+
+impl<'de> DeserializeSeed<'de> for ParamsSeed<'_> {
+    type Value = Params;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Params, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ParamsSeed<'_> {
+    type Value = Params;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
+        let mut params = Params::default();
+        while let Some(name) = map.next_key::<ParamName>()? {
+            let value = map.next_value_seed(Strict(self.0))?;
+            let (member, name) = match name {
+                ParamName::Name => (&mut params.name, "name"),
+                ParamName::Uri => (&mut params.uri, "uri"),
+                ParamName::Arguments => (&mut params.arguments, "arguments"),
+                ParamName::Cursor => (&mut params.cursor, "cursor"),
+                ParamName::ProtocolVersion => (&mut params.protocol_version, "protocolVersion"),
+                ParamName::Meta => (&mut params.meta, "_meta"),
+                ParamName::Other => continue,
+            };
+            once(member, name, value, self.0);
+        }
+        Ok(params)
     }
 }
 
@@ -350,7 +443,7 @@ mod tests {
     fn a_request_and_a_notification() {
         assert_eq!(
             Message::parse(br#" {"id":"a","jsonrpc":"2.0","method":"\u0070ing"} "#).unwrap(),
-            Message::Request { id: Id::String("a".into()), method: "ping".into(), params: Params::new() }
+            Message::Request { id: Id::String("a".into()), method: "ping".into(), params: Params::default() }
         );
         assert_eq!(
             Message::parse(br#"{"jsonrpc":"2.0","method":"notifications/initialized","params":{}}"#).unwrap(),

@@ -97,7 +97,7 @@ const CLIENT_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 pub(crate) const SERVER_INFO: &str = "io.modelcontextprotocol/serverInfo";
 
 fn meta(params: &Params) -> Option<&Map<String, Value>> {
-    params.get("_meta").and_then(Value::as_object)
+    params.meta.as_ref().and_then(Value::as_object)
 }
 
 /// The `protocolVersion` of a modern request, once both required `_meta` fields are there (MCP 2026-07-28, *Overview*,
@@ -157,14 +157,14 @@ impl ProgressToken {
 mod tests {
     use super::*;
 
-    fn params(value: Value) -> Params {
-        value.as_object().unwrap().clone()
+    fn params(mut value: Value) -> Params {
+        Params { meta: value.get_mut("_meta").map(Value::take), ..Params::default() }
     }
 
     #[test]
     fn the_era_is_read_off_the_request() {
         let modern = params(json!({ "_meta": { PROTOCOL_VERSION: "v999" } }));
-        let plain = Params::new();
+        let plain = Params::default();
         for (method, params, header, era) in [
             ("tools/list", &modern, None, Era::Modern),
             ("tools/list", &plain, Some("2026-07-28"), Era::Modern),

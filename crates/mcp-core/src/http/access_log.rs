@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use crate::jsonrpc::Id;
 
-/// A name in the log is cut here; whoever sent it chose its length.
+/// A name in the log is cut here, in bytes; whoever sent it chose its length.
 const SHOWN: usize = 64;
 
 /// Writes its event when it is finished, or when it is dropped because the client went away.
@@ -89,5 +89,5 @@ impl Drop for AccessLog {
 }
 
 fn shown(text: &str) -> String {
-    text.chars().take(SHOWN).collect()
+    text[..text.floor_char_boundary(SHOWN)].to_owned()
 }

@@ -61,13 +61,12 @@ pub(super) fn check_mirrored(
         None if required => return Err(mismatch(format!("the header {METHOD} is missing; it must say {method:?}"))),
         None => {}
     }
-    let member = match method {
-        "tools/call" | "prompts/get" => "name",
-        "resources/read" => "uri",
+    // A body without the name is refused by the method itself, in its own words.
+    let in_body = match method {
+        "tools/call" | "prompts/get" => params.name(),
+        "resources/read" => params.uri.as_ref().and_then(serde_json::Value::as_str),
         _ => return Ok(()),
     };
-    // A body without the name is refused by the method itself, in its own words.
-    let in_body = params.get(member).and_then(serde_json::Value::as_str);
     match (single(headers, &NAME)?, in_body) {
         (Some(header), in_body) => {
             let name = decoded(header)?;

@@ -43,9 +43,9 @@ use http::{
 use tokio::sync::mpsc;
 
 pub use self::dns_rebinding::{DnsRebinding, DnsRebindingLayer};
-use self::{access_log::AccessLog, session::Sessions, sse::Stream};
+use self::{access_log::AccessLog, media::Accepts, session::Sessions, sse::Stream};
 use crate::{
-    McpServer,
+    Caller, McpServer,
     call::ProgressSink,
     jsonrpc::{ErrorObject, Id, Message, Params, ParseError, code},
     protocol::{self, Era, ProgressToken, Revision},
@@ -155,7 +155,7 @@ impl IntoResponse for Whole {
 
 async fn serve(endpoint: Arc<Endpoint>, request: Request) -> Response {
     let mut log = AccessLog::start();
-    match endpoint.reply(request, &mut log).await {
+    match reply(endpoint, request, &mut log).await {
         Ok(Reply::Whole(whole)) | Err(whole) => {
             log.finish(whole.status, whole.code);
             whole.into_response()
@@ -164,47 +164,122 @@ async fn serve(endpoint: Arc<Endpoint>, request: Request) -> Response {
     }
 }
 
-impl Endpoint {
-    async fn reply(self: Arc<Self>, request: Request, log: &mut AccessLog) -> Result<Reply, Whole> {
-        let (parts, body) = request.into_parts();
-        if parts.method != Method::POST {
-            return Err(self.not_post(&parts));
+/// The way of a request. The decisions are in functions that do not wait, so that this future, which is made anew for
+/// each request, stays small.
+async fn reply(endpoint: Arc<Endpoint>, request: Request, log: &mut AccessLog) -> Result<Reply, Whole> {
+    let (parts, body) = request.into_parts();
+    let accepts = endpoint.admit(&parts)?;
+    let Some(accepts) = accepts else { return endpoint.close_session(&parts).map(Reply::Whole) };
+    let body = body::read(body, endpoint.body_limit, endpoint.body_timeout).await?;
+    let Admitted { mut call, id, token, session } = match endpoint.understand(parts, &body, accepts, log)? {
+        Understood::Request(admitted) => admitted,
+        Understood::Notification(accepted) => return Ok(Reply::Whole(accepted)),
+    };
+    drop(body);
+
+    let Some(token) = token else {
+        let mut whole = endpoint.run(call, &id).await;
+        if let Some(caller) = session.filter(|_| whole.code.is_none()) {
+            whole = endpoint.open_session(whole, caller);
         }
-        media::check_content(&parts.headers)?;
-        let accepts = media::Accepts::of(&parts.headers)?;
-        let body = body::read(body, self.body_limit, self.body_timeout).await?;
+        return Ok(accepts.deliver(whole));
+    };
+    let (notifications, mut reports) = mpsc::channel(QUEUED_PROGRESS);
+    call.progress = Some(ProgressSink { token, notifications });
+    let mut running: sse::Running = Box::pin(async move { endpoint.run(call, &id).await });
+    // JSON unless something is reported before the answer is there: only then does the client need a stream.
+    tokio::select! {
+        biased;
+        whole = &mut running => Ok(match reports.try_recv() {
+            Err(_) => accepts.deliver(whole),
+            Ok(first) => Reply::Stream(Stream::finished(first, reports, whole)),
+        }),
+        Some(first) = reports.recv() => Ok(Reply::Stream(Stream::running(first, reports, running))),
+    }
+}
+
+impl Accepts {
+    /// An answer that is there at once: JSON, unless the client takes only streams.
+    fn deliver(self, whole: Whole) -> Reply {
+        if self.json || whole.status != StatusCode::OK {
+            Reply::Whole(whole)
+        } else {
+            Reply::Stream(Stream::of_one(whole))
+        }
+    }
+}
+
+/// A body that has been understood.
+enum Understood {
+    Request(Admitted),
+    Notification(Whole),
+}
+
+/// A request that may be run.
+struct Admitted {
+    call: Call,
+    id: Id,
+    /// Where progress goes, if the client asked for it and takes a stream.
+    token: Option<ProgressToken>,
+    /// Whether its success opens a session, and whose.
+    session: Option<Option<Caller>>,
+}
+
+impl Endpoint {
+    /// What can be said before the body is read. `None`: this is no message but the end of a session.
+    fn admit(&self, parts: &Parts) -> Result<Option<Accepts>, Whole> {
+        match parts.method {
+            Method::POST => {
+                media::check_content(&parts.headers)?;
+                Accepts::of(&parts.headers).map(Some)
+            }
+            Method::DELETE if self.sessions.is_some() => Ok(None),
+            _ => {
+                let allow = if self.sessions.is_some() { "POST, DELETE" } else { "POST" };
+                let message = "send each message as an HTTP POST; there is no GET stream here";
+                Err(Whole::refusal(StatusCode::METHOD_NOT_ALLOWED, message)
+                    .with_header(ALLOW, HeaderValue::from_static(allow)))
+            }
+        }
+    }
+
+    /// Parses the body and makes the checks of its era.
+    fn understand(
+        &self,
+        parts: Parts,
+        body: &[u8],
+        accepts: Accepts,
+        log: &mut AccessLog,
+    ) -> Result<Understood, Whole> {
         let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION)
             .map_err(|error| Whole::error(StatusCode::BAD_REQUEST, &error, None))?;
-
-        let message = Message::parse(&body)
+        let message = Message::parse(body)
             .map_err(|ParseError { id, error }| Whole::error(StatusCode::BAD_REQUEST, &error, id.as_ref()))?;
         let (id, method, params) = match message {
             Message::Request { id, method, params } => (id, method, params),
             Message::Notification { method } => {
                 log.message(&method, None, None);
-                return self.notification(&parts, &method, version_header).map(Reply::Whole);
+                return self.notification(&parts, &method, version_header).map(Understood::Notification);
             }
         };
-        log.message(&method, Some(&id), params.get("name").and_then(serde_json::Value::as_str));
+        log.message(&method, Some(&id), params.name());
 
         let era = Era::of(&method, &params, version_header);
-        let refuse = |failure| failed(failure, era, &id);
+        let refuse = |failure| status_of(failure, era, Some(&id));
+        let mut session = None;
         match era {
-            Era::Modern => modern_checks(&parts.headers, &method, &params, version_header).map_err(refuse)?,
-            Era::Legacy => {
-                headers::check_mirrored(&parts.headers, &method, &params, false)
-                    .map_err(|error| refuse(Failure::Protocol(error)))?;
-                if let Some(name) = version_header {
-                    legacy_version(name).map_err(|error| refuse(Failure::Protocol(error)))?;
-                }
-                if let Some(sessions) = self.sessions.as_ref().filter(|_| method != "initialize") {
-                    sessions.check(&parts, Some(&id))?;
-                }
+            Era::Modern => modern_checks(&parts.headers, &method, &params, version_header),
+            Era::Legacy => headers::check_mirrored(&parts.headers, &method, &params, false)
+                .and_then(|()| version_header.map_or(Ok(()), legacy_version)),
+        }
+        .map_err(|error| refuse(Failure::Protocol(error)))?;
+        if let (Era::Legacy, Some(sessions)) = (era, &self.sessions) {
+            if method == "initialize" {
+                session = Some(parts.extensions.get().cloned());
+            } else {
+                sessions.check(&parts, Some(&id))?;
             }
         }
-
-        let opens_session = era == Era::Legacy && method == "initialize";
-        let session_caller = self.sessions.is_some().then(|| parts.extensions.get().cloned()).flatten();
         let token = match method.as_str() {
             "tools/call" | "prompts/get" if accepts.sse => {
                 ProgressToken::from_params(&params).map_err(|error| refuse(Failure::Method(error)))?
@@ -212,32 +287,8 @@ impl Endpoint {
             // Nothing else runs long enough to report anything.
             _ => None,
         };
-        let mut call = Call { era, method, params, extensions: parts.extensions, progress: None };
-        let Some(token) = token else {
-            let mut whole = self.run(call, &id).await;
-            if let Some(sessions) = self.sessions.as_ref().filter(|_| opens_session && whole.code.is_none()) {
-                whole = whole.with_header(session::HEADER, sessions.open(session_caller));
-            }
-            return Ok(if accepts.json || whole.status != StatusCode::OK {
-                Reply::Whole(whole)
-            } else {
-                Reply::Stream(Stream::of_one(whole))
-            });
-        };
-
-        let (notifications, mut reports) = mpsc::channel(QUEUED_PROGRESS);
-        call.progress = Some(ProgressSink { token, notifications });
-        let mut running: sse::Running = Box::pin(async move { self.run(call, &id).await });
-        // JSON unless something is reported before the answer is there: only then does the client need a stream.
-        tokio::select! {
-            biased;
-            whole = &mut running => Ok(match reports.try_recv() {
-                Err(_) if accepts.json || whole.status != StatusCode::OK => Reply::Whole(whole),
-                Err(_) => Reply::Stream(Stream::of_one(whole)),
-                Ok(first) => Reply::Stream(Stream::finished(first, reports, whole)),
-            }),
-            Some(first) = reports.recv() => Ok(Reply::Stream(Stream::running(first, reports, running))),
-        }
+        let call = Call { era, method, params, extensions: parts.extensions, progress: None };
+        Ok(Understood::Request(Admitted { call, id, token, session }))
     }
 
     async fn run(&self, call: Call, id: &Id) -> Whole {
@@ -246,12 +297,12 @@ impl Endpoint {
             Ok(answer) => {
                 Whole::result(answer.to_response(Envelope { id, era, server_info: self.server.server_info() }))
             }
-            Err(failure) => failed(failure, era, id),
+            Err(failure) => status_of(failure, era, Some(id)),
         }
     }
 
     fn notification(&self, parts: &Parts, method: &str, version_header: Option<&str>) -> Result<Whole, Whole> {
-        let era = Era::of(method, &Params::new(), version_header);
+        let era = Era::of(method, &Params::default(), version_header);
         let refuse = |error| Whole::error(StatusCode::BAD_REQUEST, &error, None);
         match (era, version_header) {
             (Era::Modern, Some(name)) => {
@@ -269,16 +320,18 @@ impl Endpoint {
         Ok(Whole::empty(StatusCode::ACCEPTED))
     }
 
-    fn not_post(&self, parts: &Parts) -> Whole {
-        if let (&Method::DELETE, Some(sessions)) = (&parts.method, &self.sessions) {
-            return match sessions.close(parts) {
-                Ok(()) => Whole::empty(StatusCode::NO_CONTENT),
-                Err(refusal) => refusal,
-            };
+    fn open_session(&self, whole: Whole, caller: Option<Caller>) -> Whole {
+        match &self.sessions {
+            Some(sessions) => whole.with_header(session::HEADER, sessions.open(caller)),
+            None => whole,
         }
-        let allow = if self.sessions.is_some() { "POST, DELETE" } else { "POST" };
-        Whole::refusal(StatusCode::METHOD_NOT_ALLOWED, "send each message as an HTTP POST; there is no GET stream here")
-            .with_header(ALLOW, HeaderValue::from_static(allow))
+    }
+
+    fn close_session(&self, parts: &Parts) -> Result<Whole, Whole> {
+        if let Some(sessions) = &self.sessions {
+            sessions.close(parts)?;
+        }
+        Ok(Whole::empty(StatusCode::NO_CONTENT))
     }
 }
 
@@ -289,11 +342,11 @@ fn modern_checks(
     method: &str,
     params: &Params,
     version_header: Option<&str>,
-) -> Result<(), Failure> {
-    let version = protocol::requested_version(params).map_err(Failure::Protocol)?;
-    headers::check_version(version_header, version).map_err(Failure::Protocol)?;
-    headers::check_mirrored(headers, method, params, true).map_err(Failure::Protocol)?;
-    supported_modern(version).map_err(Failure::Protocol)
+) -> Result<(), ErrorObject> {
+    let version = protocol::requested_version(params)?;
+    headers::check_version(version_header, version)?;
+    headers::check_mirrored(headers, method, params, true)?;
+    supported_modern(version)
 }
 
 fn supported_modern(name: &str) -> Result<(), ErrorObject> {
@@ -306,10 +359,6 @@ fn supported_modern(name: &str) -> Result<(), ErrorObject> {
 /// A version header of a legacy request must name a revision that is served (MCP 2025-11-25, *Transports*).
 fn legacy_version(name: &str) -> Result<(), ErrorObject> {
     Revision::parse(name).map(|_| ()).ok_or_else(|| protocol::unsupported_version(name))
-}
-
-fn failed(failure: Failure, era: Era, id: &Id) -> Whole {
-    status_of(failure, era, Some(id))
 }
 
 /// JSON-RPC errors as HTTP. Modern clients read the status of protocol errors; legacy ones want 200 with a body for

@@ -5,7 +5,6 @@ use std::{any::Any, panic::AssertUnwindSafe};
 use futures_util::FutureExt;
 use http::Extensions;
 use serde_json::{Map, Value, value::RawValue};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Inner, McpServer,
@@ -17,9 +16,10 @@ use crate::{
     authorize::Operation,
     call::ProgressSink,
     jsonrpc::{ErrorObject, Params, code},
+    prompt::AnyPrompt,
     protocol::{Era, Revision},
     schema,
-    tool::CallResult,
+    tool::{AnyTool, BoxFuture, CallResult},
 };
 
 /// One parsed request, ready to be answered.
@@ -43,39 +43,77 @@ impl McpServer {
     }
 
     /// Answers one request. Dropping the future cancels the call.
+    ///
+    /// Everything is decided before the first `await`; what waits is the handler alone, so the future stays small.
     pub(crate) async fn answer(&self, call: Call) -> Result<Answer, Failure> {
-        let inner = &*self.0;
-        match (call.method.as_str(), call.era) {
-            ("initialize", Era::Legacy) => inner.initialize(&call),
-            ("ping", Era::Legacy) => {
-                inner.may(&call.extensions, Operation::Ping).map_err(Failure::Refused)?;
-                Ok(Answer::Empty)
+        match self.0.begin(call)? {
+            Begun::Done(answer) => Ok(answer),
+            Begun::Tool(tool, Input { ctx, arguments }) => {
+                let result = guarded(tool.name, tool.item.call(&ctx, arguments)).await?;
+                Ok(Answer::Call(result))
             }
-            ("server/discover", Era::Modern) => {
-                inner.may(&call.extensions, Operation::Discover).map_err(Failure::Refused)?;
-                Ok(Answer::Discover {
-                    capabilities: inner.capabilities.clone(),
-                    instructions: inner.instructions.clone(),
-                    scope: inner.cache_scope(),
-                })
+            Begun::Prompt(prompt, Input { ctx, arguments }) => {
+                let messages = guarded(prompt.name, prompt.item.get(&ctx, arguments)).await?;
+                let messages = messages
+                    .ok_or_else(|| invalid_params(format!("the arguments are not what {} takes", prompt.name)))?;
+                Ok(Answer::Prompt { description: prompt.item.description(), messages })
             }
-            ("tools/list", _) if !inner.tools.is_empty() => {
-                inner.list("tools", &inner.tools, &call, Operation::ListTools, |name| Operation::ShowTool { name })
-            }
-            ("prompts/list", _) if !inner.prompts.is_empty() => {
-                inner.list("prompts", &inner.prompts, &call, Operation::ListPrompts, |name| Operation::ShowPrompt {
-                    name,
-                })
-            }
-            ("tools/call", _) if inner.dispatch && !inner.tools.is_empty() => inner.call_tool(call).await,
-            ("prompts/get", _) if inner.dispatch && !inner.prompts.is_empty() => inner.get_prompt(call).await,
-            (method, era) => Err(inner.unknown(method, era)),
         }
     }
 }
 
+/// A request after every decision about it.
+enum Begun<'a> {
+    Done(Answer),
+    Tool(&'a Entry<dyn AnyTool>, Input),
+    Prompt(&'a Entry<dyn AnyPrompt>, Input),
+}
+
+/// What a handler is given. The call ends when its context is dropped.
+struct Input {
+    ctx: CallContext,
+    arguments: Value,
+}
+
+impl Input {
+    fn new(call: Call, arguments: Value) -> Self {
+        Self { ctx: CallContext::new(call.extensions.get::<Caller>().cloned(), call.progress), arguments }
+    }
+}
+
 impl Inner {
-    fn unknown(&self, method: &str, era: Era) -> Failure {
+    /// The method table.
+    fn begin(&self, call: Call) -> Result<Begun<'_>, Failure> {
+        let answer = match (call.method.as_str(), call.era) {
+            ("initialize", Era::Legacy) => self.initialize(&call)?,
+            ("ping", Era::Legacy) => {
+                self.may(&call.extensions, Operation::Ping).map_err(Failure::Refused)?;
+                Answer::Empty
+            }
+            ("server/discover", Era::Modern) => {
+                self.may(&call.extensions, Operation::Discover).map_err(Failure::Refused)?;
+                Answer::Discover {
+                    capabilities: self.capabilities.clone(),
+                    instructions: self.instructions.clone(),
+                    scope: self.cache_scope(),
+                }
+            }
+            ("tools/list", _) if !self.tools.is_empty() => {
+                self.list("tools", &self.tools, &call, Operation::ListTools, |name| Operation::ShowTool { name })?
+            }
+            ("prompts/list", _) if !self.prompts.is_empty() => {
+                self.list("prompts", &self.prompts, &call, Operation::ListPrompts, |name| Operation::ShowPrompt {
+                    name,
+                })?
+            }
+            ("tools/call", _) if self.dispatch && !self.tools.is_empty() => return self.call_tool(call),
+            ("prompts/get", _) if self.dispatch && !self.prompts.is_empty() => return self.get_prompt(call),
+            (method, era) => return Err(Self::unknown(method, era)),
+        };
+        Ok(Begun::Done(answer))
+    }
+
+    fn unknown(method: &str, era: Era) -> Failure {
         let message = match (method, era) {
             // A legacy client has no other way to learn what it could speak.
             ("initialize", Era::Modern) => format!(
@@ -91,7 +129,8 @@ impl Inner {
     fn initialize(&self, call: &Call) -> Result<Answer, Failure> {
         let requested = call
             .params
-            .get("protocolVersion")
+            .protocol_version
+            .as_ref()
             .and_then(Value::as_str)
             .ok_or_else(|| invalid_params("params.protocolVersion is required and must be a string"))?;
         self.may(&call.extensions, Operation::Initialize).map_err(Failure::Refused)?;
@@ -115,7 +154,7 @@ impl Inner {
         show: impl Fn(&'static str) -> Operation<'static>,
     ) -> Result<Answer, Failure> {
         self.may(&call.extensions, operation).map_err(Failure::Refused)?;
-        match call.params.get("cursor") {
+        match &call.params.cursor {
             None | Some(Value::Null) => {}
             Some(_) => return Err(invalid_params("params.cursor was not given out by this server: it has one page")),
         }
@@ -126,44 +165,42 @@ impl Inner {
         Ok(Answer::List { member, items, scope: self.cache_scope() })
     }
 
-    async fn call_tool(&self, mut call: Call) -> Result<Answer, Failure> {
+    fn call_tool(&self, mut call: Call) -> Result<Begun<'_>, Failure> {
         let name = name_of(&mut call)?;
         self.may(&call.extensions, Operation::CallTool { name: &name }).map_err(Failure::Refused)?;
-        let entry = find(&self.tools, &name, "tool")?;
+        let tool = find(&self.tools, &name, "tool")?;
         let arguments = arguments_of(&mut call)?;
-        if let Err(violations) = entry.arguments.check(&arguments) {
+        Ok(match tool.arguments.check(&arguments) {
+            Ok(()) => Begun::Tool(tool, Input::new(call, arguments)),
             // A model can mend its arguments, so this is a result it gets to see, not a protocol error (SEP-1303).
-            return Ok(Answer::Call(CallResult::error(format!("invalid arguments for {name}: {violations}"))));
-        }
-        let result = guarded(call, async |ctx| entry.item.call(ctx, arguments).await).await?;
-        Ok(Answer::Call(result))
+            Err(violations) => {
+                Begun::Done(Answer::Call(CallResult::error(format!("invalid arguments for {name}: {violations}"))))
+            }
+        })
     }
 
-    async fn get_prompt(&self, mut call: Call) -> Result<Answer, Failure> {
+    fn get_prompt(&self, mut call: Call) -> Result<Begun<'_>, Failure> {
         let name = name_of(&mut call)?;
         self.may(&call.extensions, Operation::GetPrompt { name: &name }).map_err(Failure::Refused)?;
-        let entry = find(&self.prompts, &name, "prompt")?;
+        let prompt = find(&self.prompts, &name, "prompt")?;
         let arguments = arguments_of(&mut call)?;
-        entry
+        prompt
             .arguments
             .check(&arguments)
             .map_err(|violations| invalid_params(format!("invalid arguments for {name}: {violations}")))?;
-        let messages = guarded(call, async |ctx| entry.item.get(ctx, arguments).await)
-            .await?
-            .ok_or_else(|| invalid_params(format!("the arguments are not what {name} takes")))?;
-        Ok(Answer::Prompt { description: entry.item.description(), messages })
+        Ok(Begun::Prompt(prompt, Input::new(call, arguments)))
     }
 }
 
 fn name_of(call: &mut Call) -> Result<String, Failure> {
-    match call.params.remove("name") {
+    match call.params.name.take() {
         Some(Value::String(name)) => Ok(name),
         _ => Err(invalid_params("params.name is required and must be a string")),
     }
 }
 
 fn arguments_of(call: &mut Call) -> Result<Value, Failure> {
-    match call.params.remove("arguments") {
+    match call.params.arguments.take() {
         None => Ok(Value::Object(Map::new())),
         Some(mut arguments @ Value::Object(_)) => {
             schema::integers_as_integers(&mut arguments);
@@ -180,14 +217,10 @@ fn find<'a, T: ?Sized>(registry: &'a Registry<T>, name: &str, kind: &str) -> Res
     })
 }
 
-/// Runs a handler: its cancellation token fires when it is over or dropped, and its panic is an error of this call
-/// alone.
-async fn guarded<T>(call: Call, handler: impl AsyncFnOnce(&CallContext) -> T) -> Result<T, Failure> {
-    let cancellation = CancellationToken::new();
-    let _over = cancellation.clone().drop_guard();
-    let ctx = CallContext { caller: call.extensions.get::<Caller>().cloned(), cancellation, progress: call.progress };
-    AssertUnwindSafe(handler(&ctx)).catch_unwind().await.map_err(|panic| {
-        tracing::error!(method = call.method, panic = panic_text(&*panic), "a handler panicked");
+/// A panicking handler is an error of its own call and of nothing else.
+async fn guarded<T>(name: &str, handler: BoxFuture<'_, T>) -> Result<T, Failure> {
+    AssertUnwindSafe(handler).catch_unwind().await.map_err(|panic| {
+        tracing::error!(name, panic = panic_text(&*panic), "a handler panicked");
         Failure::Method(ErrorObject::new(code::INTERNAL_ERROR, "the server failed; its log has the reason"))
     })
 }
