@@ -17,7 +17,7 @@
 use std::{
     future::IntoFuture,
     io::ErrorKind,
-    net::{Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     process::ExitCode,
     time::Duration,
 };
@@ -104,10 +104,18 @@ async fn serve(app: Router, args: &Args) -> anyhow::Result<()> {
 
 /// A client may try either address of `localhost` first, so the server has to be on both.
 async fn listen(host: &str, mut port: u16) -> anyhow::Result<Vec<TcpListener>> {
-    let addresses = lookup_host((host, port)).await.with_context(|| format!("{host} is no address or known name"))?;
+    let addresses: Vec<IpAddr> = match host {
+        // Whatever the hosts file says: browsers and clients take both for granted.
+        "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+        _ => lookup_host((host, port))
+            .await
+            .with_context(|| format!("{host} is no address or known name"))?
+            .map(|address| address.ip())
+            .collect(),
+    };
     let mut listeners = Vec::new();
     for address in addresses {
-        match TcpListener::bind(SocketAddr::new(address.ip(), port)).await {
+        match TcpListener::bind((address, port)).await {
             Ok(listener) => {
                 port = listener.local_addr()?.port();
                 listeners.push(listener);

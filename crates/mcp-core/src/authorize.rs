@@ -3,7 +3,7 @@
 //! The hook sees the request's extensions (where a guard has left what it verified) and the operation as it was
 //! parsed, never the raw body. It is asked once about the operation itself, and once per entry of a list.
 
-use http::{Extensions, HeaderMap, StatusCode};
+use http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::jsonrpc::ErrorObject;
 
@@ -50,13 +50,31 @@ pub enum Operation<'a> {
 
 /// A refusal as the client will see it.
 #[derive(Clone, Debug)]
-pub struct Refusal {
-    /// Such as 403.
-    pub status: StatusCode,
-    /// Such as `WWW-Authenticate`.
-    pub headers: HeaderMap,
-    /// What the body says.
-    pub error: ErrorObject,
+pub struct Refusal(Box<RefusalParts>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct RefusalParts {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) error: ErrorObject,
+}
+
+impl Refusal {
+    /// A refusal with a status such as 403, and what its body says.
+    pub fn new(status: StatusCode, error: ErrorObject) -> Self {
+        Self(Box::new(RefusalParts { status, headers: HeaderMap::new(), error }))
+    }
+
+    /// The same refusal with a header such as `WWW-Authenticate`.
+    #[must_use]
+    pub fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.0.headers.append(name, value);
+        self
+    }
+
+    pub(crate) fn into_parts(self) -> RefusalParts {
+        *self.0
+    }
 }
 
 /// The hook. It decides from what is in memory; anything slower belongs in a layer before the endpoint.

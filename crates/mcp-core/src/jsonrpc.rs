@@ -69,7 +69,7 @@ pub struct ErrorObject {
     pub message: String,
     /// Details for a program.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
+    pub data: Option<Box<Value>>,
 }
 
 impl ErrorObject {
@@ -81,7 +81,7 @@ impl ErrorObject {
     /// The same error with `data`.
     #[must_use]
     pub fn with_data(mut self, data: Value) -> Self {
-        self.data = Some(data);
+        self.data = Some(Box::new(data));
         self
     }
 
@@ -133,7 +133,7 @@ pub enum Message {
         /// What to do.
         method: String,
         /// With what; empty when the member is absent.
-        params: Params,
+        params: Box<Params>,
     },
     /// Wants none.
     Notification {
@@ -232,7 +232,7 @@ struct Members {
     jsonrpc: Option<Value>,
     id: Option<Value>,
     method: Option<Value>,
-    params: Option<Params>,
+    params: Option<Box<Params>>,
     is_response: bool,
     is_batch: bool,
     /// Reading `params` has begun and not ended.
@@ -327,22 +327,22 @@ enum ParamName {
 struct ParamsSeed<'a>(&'a RefCell<Option<String>>);
 
 impl<'de> DeserializeSeed<'de> for ParamsSeed<'_> {
-    type Value = Params;
+    type Value = Box<Params>;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Params, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<Params>, D::Error> {
         deserializer.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for ParamsSeed<'_> {
-    type Value = Params;
+    type Value = Box<Params>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Params, A::Error> {
-        let mut params = Params::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Box<Params>, A::Error> {
+        let mut params = Box::<Params>::default();
         while let Some(name) = map.next_key::<ParamName>()? {
             let value = map.next_value_seed(Strict(self.0))?;
             let (member, name) = match name {
@@ -443,7 +443,7 @@ mod tests {
     fn a_request_and_a_notification() {
         assert_eq!(
             Message::parse(br#" {"id":"a","jsonrpc":"2.0","method":"\u0070ing"} "#).unwrap(),
-            Message::Request { id: Id::String("a".into()), method: "ping".into(), params: Params::default() }
+            Message::Request { id: Id::String("a".into()), method: "ping".into(), params: Box::default() }
         );
         assert_eq!(
             Message::parse(br#"{"jsonrpc":"2.0","method":"notifications/initialized","params":{}}"#).unwrap(),

@@ -1,5 +1,7 @@
 //! Every way we know to send nonsense, with the exact answer to each.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::{net::SocketAddr, time::Duration};

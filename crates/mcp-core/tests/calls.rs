@@ -1,5 +1,7 @@
 //! A call from inside: the authorize hook, the caller, cancellation, panics, what may be registered.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::{
@@ -9,7 +11,7 @@ use std::{
 
 use axum::{Router, extract::Request, middleware::Next};
 use common::{Post, builder, spawn, spawn_router};
-use http::{HeaderMap, HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE};
 use mcp_core::{
     BuildError, CallContext, Caller, McpServer, Prompt, PromptMessage, Tool, ToolError,
     authorize::{Operation, Refusal},
@@ -30,8 +32,8 @@ use tokio::{
 struct Nothing {}
 
 fn refusal() -> Refusal {
-    let headers = HeaderMap::from_iter([(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))]);
-    Refusal { status: StatusCode::FORBIDDEN, headers, error: ErrorObject::new(-1, "not for you") }
+    Refusal::new(StatusCode::FORBIDDEN, ErrorObject::new(-1, "not for you"))
+        .with_header(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
 }
 
 #[tokio::test]

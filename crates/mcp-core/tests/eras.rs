@@ -1,5 +1,7 @@
 //! Both eras as their clients see them: the decision table of the two handshakes, and the shape of every result.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{Post, endpoint, send, spawn};

@@ -1,5 +1,7 @@
 //! Many requests on one connection, many connections with no request.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::time::Duration;

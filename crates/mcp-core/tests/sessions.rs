@@ -1,5 +1,7 @@
 //! `Mcp-Session-Id` for legacy clients, when the server wants it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -46,6 +46,7 @@ pub use self::dns_rebinding::{DnsRebinding, DnsRebindingLayer};
 use self::{access_log::AccessLog, media::Accepts, session::Sessions, sse::Stream};
 use crate::{
     Caller, McpServer,
+    authorize::RefusalParts,
     call::ProgressSink,
     jsonrpc::{ErrorObject, Id, Message, Params, ParseError, code},
     protocol::{self, Era, ProgressToken, Revision},
@@ -109,7 +110,8 @@ enum Reply {
 /// A response whose status is known.
 struct Whole {
     status: StatusCode,
-    headers: HeaderMap,
+    /// Few responses have any; those that do are rare enough to pay for it.
+    headers: Option<Box<HeaderMap>>,
     /// JSON, or empty.
     body: Vec<u8>,
     /// The code of the JSON-RPC error inside, for the log.
@@ -118,15 +120,15 @@ struct Whole {
 
 impl Whole {
     fn empty(status: StatusCode) -> Self {
-        Self { status, headers: HeaderMap::new(), body: Vec::new(), code: None }
+        Self { status, headers: None, body: Vec::new(), code: None }
     }
 
     fn result(body: Vec<u8>) -> Self {
-        Self { status: StatusCode::OK, headers: HeaderMap::new(), body, code: None }
+        Self { status: StatusCode::OK, headers: None, body, code: None }
     }
 
     fn error(status: StatusCode, error: &ErrorObject, id: Option<&Id>) -> Self {
-        Self { status, headers: HeaderMap::new(), body: error.to_response(id), code: Some(error.code) }
+        Self { status, headers: None, body: error.to_response(id), code: Some(error.code) }
     }
 
     /// A refusal by the HTTP layer itself: the request is wrong before any JSON-RPC rule applies.
@@ -135,7 +137,7 @@ impl Whole {
     }
 
     fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 }
@@ -144,7 +146,9 @@ impl IntoResponse for Whole {
     fn into_response(self) -> Response {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = self.status;
-        *response.headers_mut() = self.headers;
+        if let Some(headers) = self.headers {
+            *response.headers_mut() = *headers;
+        }
         if !self.body.is_empty() {
             response.headers_mut().insert(CONTENT_TYPE, JSON);
             *response.body_mut() = Body::from(self.body);
@@ -171,10 +175,10 @@ async fn reply(endpoint: Arc<Endpoint>, request: Request, log: &mut AccessLog) -
     let accepts = endpoint.admit(&parts)?;
     let Some(accepts) = accepts else { return endpoint.close_session(&parts).map(Reply::Whole) };
     let body = body::read(body, endpoint.body_limit, endpoint.body_timeout).await?;
-    let Admitted { mut call, id, token, session } = match endpoint.understand(parts, &body, accepts, log)? {
-        Understood::Request(admitted) => admitted,
-        Understood::Notification(accepted) => return Ok(Reply::Whole(accepted)),
+    let Some(admitted) = endpoint.understand(parts, &body, accepts, log)? else {
+        return Ok(Reply::Whole(Whole::empty(StatusCode::ACCEPTED)));
     };
+    let Admitted { mut call, id, token, session } = admitted;
     drop(body);
 
     let Some(token) = token else {
@@ -209,12 +213,6 @@ impl Accepts {
     }
 }
 
-/// A body that has been understood.
-enum Understood {
-    Request(Admitted),
-    Notification(Whole),
-}
-
 /// A request that may be run.
 struct Admitted {
     call: Call,
@@ -243,14 +241,14 @@ impl Endpoint {
         }
     }
 
-    /// Parses the body and makes the checks of its era.
+    /// Parses the body and makes the checks of its era. `None`: a notification, which is accepted and over.
     fn understand(
         &self,
         parts: Parts,
         body: &[u8],
         accepts: Accepts,
         log: &mut AccessLog,
-    ) -> Result<Understood, Whole> {
+    ) -> Result<Option<Admitted>, Whole> {
         let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION)
             .map_err(|error| Whole::error(StatusCode::BAD_REQUEST, &error, None))?;
         let message = Message::parse(body)
@@ -259,7 +257,7 @@ impl Endpoint {
             Message::Request { id, method, params } => (id, method, params),
             Message::Notification { method } => {
                 log.message(&method, None, None);
-                return self.notification(&parts, &method, version_header).map(Understood::Notification);
+                return self.notification(&parts, &method, version_header).map(|()| None);
             }
         };
         log.message(&method, Some(&id), params.name());
@@ -288,7 +286,7 @@ impl Endpoint {
             _ => None,
         };
         let call = Call { era, method, params, extensions: parts.extensions, progress: None };
-        Ok(Understood::Request(Admitted { call, id, token, session }))
+        Ok(Some(Admitted { call, id, token, session }))
     }
 
     async fn run(&self, call: Call, id: &Id) -> Whole {
@@ -301,7 +299,7 @@ impl Endpoint {
         }
     }
 
-    fn notification(&self, parts: &Parts, method: &str, version_header: Option<&str>) -> Result<Whole, Whole> {
+    fn notification(&self, parts: &Parts, method: &str, version_header: Option<&str>) -> Result<(), Whole> {
         let era = Era::of(method, &Params::default(), version_header);
         let refuse = |error| Whole::error(StatusCode::BAD_REQUEST, &error, None);
         match (era, version_header) {
@@ -316,8 +314,7 @@ impl Endpoint {
         {
             sessions.check(parts, None)?;
         }
-        self.server.notify(&parts.extensions, method).map_err(|failure| status_of(failure, era, None))?;
-        Ok(Whole::empty(StatusCode::ACCEPTED))
+        self.server.notify(&parts.extensions, method).map_err(|failure| status_of(failure, era, None))
     }
 
     fn open_session(&self, whole: Whole, caller: Option<Caller>) -> Whole {
@@ -372,9 +369,8 @@ fn status_of(failure: Failure, era: Era, id: Option<&Id>) -> Whole {
         }
         Failure::Method(error) => Whole::error(StatusCode::OK, &error, id),
         Failure::Refused(refusal) => {
-            let mut whole = Whole::error(refusal.status, &refusal.error, id);
-            whole.headers.extend(refusal.headers);
-            whole
+            let RefusalParts { status, headers, error } = refusal.into_parts();
+            Whole { headers: Some(Box::new(headers)), ..Whole::error(status, &error, id) }
         }
     }
 }

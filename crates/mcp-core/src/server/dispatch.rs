@@ -27,7 +27,7 @@ use crate::{
 pub(crate) struct Call {
     pub(crate) era: Era,
     pub(crate) method: String,
-    pub(crate) params: Params,
+    pub(crate) params: Box<Params>,
     pub(crate) extensions: Extensions,
     pub(crate) progress: Option<ProgressSink>,
 }

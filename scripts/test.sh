@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Every test of the repository.
+#
+#   scripts/test.sh           minutes; needs cargo, curl and jq
+#   scripts/test.sh --full    adds official clients and the conformance suite; needs python3, npm and the network too
+#
+# What cannot run on this machine is skipped by name and counted. The last line is `N passed, N failed, N skipped`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+full=false
+case "${1:-}" in
+  '') ;;
+  --full) full=true ;;
+  *) echo "usage: scripts/test.sh [--full]" >&2; exit 2 ;;
+esac
+
+passed=0 failed=0 skipped=0
+skips=() broken=()
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# section NAME COMMAND…: runs it, shows it, and adds up what it counted. The command's own exit code decides too, so
+# that a section which dies before it has counted anything is a failure.
+section() {
+  local name=$1 begun=$SECONDS code=0 p=0 f=0 s=0 line
+  shift
+  printf '\n== %s\n' "$name"
+  "$@" >"$log" 2>&1 || code=$?
+  cat "$log"
+  while IFS= read -r line; do
+    # Our scripts' closing line, or cargo's.
+    if [[ $line =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]] ||
+      [[ $line =~ ^test\ result:\ .*\ ([0-9]+)\ passed\;\ ([0-9]+)\ failed\;\ ([0-9]+)\ ignored ]]; then
+      p=$((p + BASH_REMATCH[1])) f=$((f + BASH_REMATCH[2])) s=$((s + BASH_REMATCH[3]))
+    elif [[ $line =~ ^\ *SKIP\ +(.*) ]]; then
+      skips+=("$name: ${BASH_REMATCH[1]}")
+    fi
+  done <"$log"
+  if [ "$code" -ne 0 ] && [ "$f" -eq 0 ]; then f=1; fi
+  if [ "$code" -eq 0 ] && [ $((p + f + s)) -eq 0 ]; then
+    echo "this section counted nothing"
+    f=1
+  fi
+  [ "$f" -eq 0 ] || broken+=("$name")
+  passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+  printf -- '-- %s: %d s\n' "$name" $((SECONDS - begun))
+}
+
+printf '\n== build\n'
+begun=$SECONDS
+cargo build --workspace --all-targets
+printf -- '-- build: %d s\n' $((SECONDS - begun))
+
+section 'cargo test' cargo test --workspace --no-fail-fast
+for step in scripts/test_step*.sh; do
+  name=${step##*/test_}
+  section "${name%.sh}" "$step"
+done
+if $full; then
+  # First of these, since it installs what the others use.
+  section 'official clients' scripts/test_clients.sh
+  section 'conformance' scripts/conformance.sh
+  section 'README and chapters' scripts/test_docs.sh --full
+else
+  section 'README and chapters' scripts/test_docs.sh
+fi
+
+printf '\n== summary: %d s\n' $SECONDS
+for line in ${skips[@]+"${skips[@]}"}; do echo "skipped: $line"; done
+$full || echo 'left out: official clients, conformance; scripts/test.sh --full runs them'
+for line in ${broken[@]+"${broken[@]}"}; do echo "failed: $line"; done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# Runs every command line of README.md and of the chapters as it stands there.
+#
+# A ```sh block is run, command by command; where a ```json or ```text block follows it, that is what the block must
+# print (JSON is compared as JSON; a `…` in a line of text, or a JSON string "…", stands for anything). A block that starts a server
+# (`cargo run --bin stepN`) leaves it running for the blocks after it, until the next server or the end of the file.
+# A command whose tool is not installed is skipped by name, and so is one that needs the network (npx, claude) without
+# --full.
+source "$(dirname "$0")/lib.sh"
+
+full=false
+[ "${1:-}" != --full ] || full=true
+# What test_clients.sh has installed: Claude Code, and a Node that is new enough for the Inspector.
+PATH="$PWD/$target/clients/node_modules/.bin:$PATH"
+# A client's settings are not ours to change.
+export CLAUDE_CONFIG_DIR="$work/claude"
+
+port_9000_is_taken() { (: <>/dev/tcp/127.0.0.1/9000) 2>/dev/null; }
+if port_9000_is_taken; then
+  skip 'README and chapters' 'port 9000 is in use; stop the program that has it'
+  summary
+  exit
+fi
+cargo build --quiet --bins
+
+stop_server() {
+  local pid
+  for pid in ${servers[@]+"${servers[@]}"}; do
+    # The server is a child of `cargo run`'s shell.
+    pkill -TERM -P "$pid" 2>/dev/null || true
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
+  servers=()
+}
+
+# blocks FILE: splits a file into numbered blocks, N.sh and N.json or N.text for what follows N.
+blocks() {
+  rm -rf "$work/blocks"
+  mkdir "$work/blocks"
+  awk -v dir="$work/blocks" '
+    /^```/ && !inside { inside = 1; lang = substr($0, 4); kind = ""
+      if (lang == "sh") { n++; kind = "sh"; pending = 1; print FNR > (dir "/" n ".line") }
+      else if ((lang == "json" || lang == "text") && pending) { kind = lang; pending = 0 }
+      next }
+    /^```/ { inside = 0; next }
+    inside && kind { print > (dir "/" n "." kind) }
+    # Prose between a command and a block: the block is not its output.
+    !inside && NF { pending = 0 }
+  ' "$1"
+}
+
+# A JSON value with "…" in it matches anything at that place.
+json_matches() {
+  jq -en --argjson want "$1" --argjson got "$2" '
+    def same($w; $g):
+      if $w == "…" then true
+      elif ($w | type) != ($g | type) then false
+      elif ($w | type) == "object" then ($w | keys) == ($g | keys) and all($w | keys[]; . as $k | same($w[$k]; $g[$k]))
+      elif ($w | type) == "array" then ($w | length) == ($g | length) and all(range($w | length); . as $i | same($w[$i]; $g[$i]))
+      else $w == $g end;
+    same($want; $got)' >/dev/null
+}
+
+# Line by line; "…" in a line matches anything.
+text_matches() {
+  jq -en --arg want "$1" --arg got "$2" '
+    def line_same($w; $g):
+      ($w | split("…")) as $parts
+      | reduce range(1; $parts | length) as $i (
+          if ($g | startswith($parts[0])) then $g[($parts[0] | length):] else null end;
+          if . == null then null
+          elif $i == ($parts | length) - 1 then (if endswith($parts[$i]) then "" else null end)
+          else (index($parts[$i]) as $at | if $at == null then null else .[$at + ($parts[$i] | length):] end)
+          end)
+      | . == "";
+    ($want | split("\n")) as $w | ($got | split("\n")) as $g
+    | ($w | length) == ($g | length) and all(range($w | length); . as $i | line_same($w[$i]; $g[$i]))' >/dev/null
+}
+
+# A ```rust block whose fence names a file quotes it: every line stands there, but for lines of "…" alone.
+check_quotes() {
+  local file=$1 source line missing
+  awk '/^```rust / { source = $2; next } /^```/ { source = ""; next } source { print source "\t" $0 }' "$file" >"$work/quotes"
+  while IFS=$'\t' read -r source line; do
+    line=$(sed 's/^ *//; s/ *$//' <<<"$line")
+    [ -n "$line" ] && [ "$line" != … ] || continue
+    grep -qF -- "$line" "$source" || missing+="$source: $line"$'\n'
+  done <"$work/quotes"
+  [ -s "$work/quotes" ] || return 0
+  if [ -z "${missing:-}" ]; then ok "$file quotes the code as it is"; else fail "$file quotes what is not there" "$missing"; fi
+}
+
+run_block() {
+  local file=$1 n=$2 name tool out code=0 tries
+  name="$file:$(cat "$work/blocks/$n.line") $(head -n 1 "$work/blocks/$n.sh" | cut -c1-70)"
+  if grep -qx 'scripts/test.sh\( --full\)\?' "$work/blocks/$n.sh"; then
+    # This very run is that command.
+    ok "$name (this run)"
+    return
+  fi
+  tool=$(awk 'NR == 1 { print $1 }' "$work/blocks/$n.sh")
+  if ! $full && [[ $tool == npx || $tool == claude ]]; then
+    skip "$name" 'needs the network; scripts/test.sh --full runs it'
+    return
+  fi
+  if ! command -v "$tool" >/dev/null; then
+    skip "$name" "needs $tool on the PATH"
+    return
+  fi
+  if grep -q '^cargo run .*--bin step[0-9]*' "$work/blocks/$n.sh"; then
+    stop_server
+    bash "$work/blocks/$n.sh" >"$work/server.log" 2>&1 &
+    servers+=($!)
+    for ((tries = 0; tries < 100; tries++)); do
+      if port_9000_is_taken; then
+        ok "$name"
+        return
+      fi
+      sleep 0.1
+    done
+    fail "$name" "$(cat "$work/server.log")"
+    return
+  fi
+  out=$(timeout 120 bash -eu -o pipefail "$work/blocks/$n.sh" 2>"$work/err") || code=$?
+  if [ "$code" -ne 0 ]; then
+    fail "$name" "exit $code: $(cat "$work/err")"
+  elif [ -e "$work/blocks/$n.json" ]; then
+    if json_matches "$(cat "$work/blocks/$n.json")" "$out"; then ok "$name"; else fail "$name" "printed: $out"; fi
+  elif [ -e "$work/blocks/$n.text" ]; then
+    if text_matches "$(cat "$work/blocks/$n.text")" "$(tr -d '\r' <<<"$out")"; then ok "$name"; else fail "$name" "printed: $out"; fi
+  else
+    ok "$name"
+  fi
+}
+
+for file in README.md steps/step*.md; do
+  blocks "$file"
+  total=$(find "$work/blocks" -name '*.sh' | wc -l)
+  for ((n = 1; n <= total; n++)); do run_block "$file" "$n"; done
+  check_quotes "$file"
+  stop_server
+done
+summary
