@@ -7,8 +7,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 
-const VERSIONS = { legacy: '2025-11-25', auto: '2026-07-28', pinned: '2026-07-28', modern: '2026-07-28' };
-
 // A client that hangs must not hang the tests.
 setTimeout(() => {
   report('answers in time', 'not within a minute');
@@ -26,7 +24,7 @@ export async function check(connect) {
     report('connects', reason(error));
     return;
   }
-  for (const [name, run] of Object.entries(checks(client, VERSIONS[mode]))) {
+  for (const [name, run] of Object.entries(checks(client, mode === 'legacy' ? '2025-11-25' : '2026-07-28'))) {
     try {
       const [actual, expected] = await run();
       report(name, isDeepStrictEqual(actual, expected) ? '' : `${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
@@ -53,8 +51,8 @@ function checks(client, version) {
     ],
     'calls add': async () => [await structured('add', { a: 2, b: 40 }), { result: 42 }],
     'calls multiply': async () => [await structured('multiply', { x: 6, y: 7 }), { result: 42 }],
-    'gets greeting': async () => [(await client.prompt('greeting', { name: 'Bob' })).match(/Bob/)?.[0], 'Bob'],
-    'gets help': async () => [(await client.prompt('help')).match(/tools/)?.[0], 'tools'],
+    'gets greeting': async () => [(await client.prompt('greeting', { name: 'Bob' })).includes('Bob'), true],
+    'gets help': async () => [(await client.prompt('help')).includes('tools'), true],
     'sees progress': async () => {
       const seen = [];
       await client.call('echo', { message: 'hi', repeat_count: 3 }, ({ progress, total }) => seen.push([progress, total]));

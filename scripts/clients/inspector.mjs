@@ -1,6 +1,9 @@
 // The Inspector's CLI (Node >= 22.19). Every call is a process and a connection of its own.
 
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { check, headers } from './checks.mjs';
 
@@ -11,10 +14,13 @@ await check(async (url, mode) => {
   // Without a token that is accepted: an error, not a browser.
   common.push('--stored-auth-only');
   for (const [name, value] of Object.entries(headers)) common.push('--header', `${name}: ${value}`);
+  // It keeps files in its home; those of the user are none of our business.
+  const home = await mkdtemp(join(tmpdir(), 'inspector-'));
+  const env = { ...process.env, HOME: home, USERPROFILE: home };
 
   const run = (method, ...args) =>
     new Promise((resolve, reject) => {
-      execFile(process.execPath, [CLI, ...common, '--method', method, ...args], (error, stdout, stderr) => {
+      execFile(process.execPath, [CLI, ...common, '--method', method, ...args], { env }, (error, stdout, stderr) => {
         // A result with isError fails the command too (exit code 5), but it is printed.
         if (stdout) resolve(JSON.parse(stdout).result);
         else reject(new Error(stderr || error));
@@ -31,6 +37,7 @@ await check(async (url, mode) => {
       const result = await run('prompts/get', '--prompt-name', name, ...(pairs.length ? ['--prompt-args', ...pairs] : []));
       return result.messages[0].content.text;
     },
+    close: () => rm(home, { recursive: true }),
     showsProgress: false,
   };
 });

@@ -43,9 +43,12 @@ impl Step4 {
     }
 }
 
+/// How much is done, of how much.
+type Progress = (f64, Option<f64>);
+
 /// Keeps the progress it is told of.
 #[derive(Clone, Default)]
-struct Client(Arc<Mutex<Vec<(f64, Option<f64>)>>>);
+struct Client(Arc<Mutex<Vec<Progress>>>);
 
 impl ClientHandler for Client {
     async fn on_progress(&self, params: ProgressNotificationParam, _: NotificationContext<RoleClient>) {

@@ -158,7 +158,7 @@ async fn the_caller_reaches_the_tool_and_the_hook() {
     };
     let app = Router::new()
         .route("/mcp", Endpoint::new(server).into_route())
-        .layer(axum::middleware::from_fn(move |request, next| identify(request, next)));
+        .layer(axum::middleware::from_fn(identify));
     let address = spawn_router(app).await;
     let call = || Post::legacy("tools/call", json!({ "name": "who" }));
     let text = |answer: Value| answer["result"]["content"][0]["text"].clone();
