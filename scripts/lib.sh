@@ -53,6 +53,8 @@ start_server() {
   local bin=$1 tries
   shift
   server_log="$work/$bin.$RANDOM.log"
+  # Here, since the server's own redirection may come after the first look at it.
+  : >"$server_log"
   "$target/debug/$bin" --port 0 "$@" >"$server_log" 2>&1 &
   server_pid=$!
   servers+=("$server_pid")

@@ -1,7 +1,7 @@
 // The Inspector's CLI (Node >= 22.19). Every call is a process and a connection of its own.
 
 import { execFile } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +15,8 @@ await check(async (url, mode) => {
   common.push('--stored-auth-only');
   for (const [name, value] of Object.entries(headers)) common.push('--header', `${name}: ${value}`);
   // It keeps files in its home; those of the user are none of our business.
-  const home = await mkdtemp(join(tmpdir(), 'inspector-'));
+  const home = mkdtempSync(join(tmpdir(), 'inspector-'));
+  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
   const env = { ...process.env, HOME: home, USERPROFILE: home };
 
   const run = (method, ...args) =>
@@ -37,7 +38,6 @@ await check(async (url, mode) => {
       const result = await run('prompts/get', '--prompt-name', name, ...(pairs.length ? ['--prompt-args', ...pairs] : []));
       return result.messages[0].content.text;
     },
-    close: () => rm(home, { recursive: true }),
     showsProgress: false,
   };
 });

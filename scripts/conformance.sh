@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The official conformance suite in both eras: against step 4 as it is, and against a server with the fixtures that the
+# suite's tool and prompt scenarios ask for (crates/mcp-core/examples/conformance.rs).
+#
+# What fails must be what scripts/conformance/*.yml list with a reason, no more and no less. The suite is pinned in
+# scripts/clients/ and needs Node >= 22 and npm. Its own results stay in target/conformance/.
+source "$(dirname "$0")/lib.sh"
+source scripts/clients/install.sh
+# The suite wants what the Inspector wants: the packages from npm, and a new enough Node.
+if [ -n "$no_inspector" ]; then
+  skip conformance "$no_inspector"
+  summary
+  exit
+fi
+# A proxy for the world outside has no way to these servers.
+export no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1
+
+suite() { "$inspector_node" "$clients/node_modules/@modelcontextprotocol/conformance/dist/index.js" "$@"; }
+
+# minus LISTED ROWS: the rows whose first column is not listed.
+minus() { awk -F '\t' 'FILENAME == ARGV[1] { listed[$1]; next } !($1 in listed)' "$1" "$2"; }
+
+# conform SERVER URL REVISION [SCENARIO…]: one run of the suite, judged scenario by scenario.
+#
+# The suite judges too, and its verdict counts, but it does not see everything: an entry for a check that no longer runs
+# is fine with it, and so is whatever its frozen set does not score. The scenarios named here are judged nevertheless.
+conform() {
+  local server=$1 revision=$3 url=$2 name="$1 $3" code=0 scored scenario checks passed_checks
+  local all=0 pass=0 known=0 all_passed=0 unlisted stale
+  shift 3
+  local baseline=scripts/conformance/$server-$revision.yml results=$target/conformance/$server-$revision
+  scored=$(suite list --server --requirements "$revision" | sed -n '/^Server scenarios/,/^$/s/^  - //p')
+  rm -rf "$results"
+  mkdir -p "$results"
+  suite server --url "$url" --requirements "$revision" --expected-failures "$baseline" -o "$results" \
+    >"$results/output.txt" 2>&1 || code=$?
+
+  sed -n 's/^ *- *\([^ ]*\).*/\1/p' "$baseline" >"$work/listed"
+  : >"$work/failing"
+  for scenario in $scored "$@"; do
+    all=$((all + 1))
+    checks=$(find "$results" -path "$results/server-$scenario-20*/checks.json")
+    if [ -z "$checks" ]; then
+      fail "$name $scenario" "no result; see $results/output.txt"
+      continue
+    fi
+    # A warning is what the server should do and does not; that needs a reason as well.
+    jq -r --arg scenario "$scenario" '.[] | select(.status == "FAILURE" or .status == "WARNING") |
+      ["\($scenario):\(.id)", "\(.status): \(.errorMessage // .description)"] | @tsv' "$checks" >"$work/failing_here"
+    cat "$work/failing_here" >>"$work/failing"
+    passed_checks=$(jq 'map(select(.status == "SUCCESS")) | length' "$checks")
+    all_passed=$((all_passed + passed_checks))
+    unlisted=$(minus "$work/listed" "$work/failing_here")
+    if [ -n "$unlisted" ]; then
+      fail "$name $scenario" "$unlisted"
+    elif [ -s "$work/failing_here" ]; then
+      known=$((known + 1))
+      printf '  known %s %s: %d failing, as in the baseline; %d passing\n' \
+        "$name" "$scenario" "$(wc -l <"$work/failing_here")" "$passed_checks"
+    elif [ "$passed_checks" -eq 0 ]; then
+      fail "$name $scenario" 'nothing was checked'
+    else
+      pass=$((pass + 1))
+      ok "$name $scenario ($passed_checks checks)"
+    fi
+  done
+
+  stale=$(minus "$work/failing" "$work/listed")
+  same "$name: the baseline has no entry that does not fail" '' "$stale"
+  same "$name: the suite itself agrees" 0 "$code"
+  printf '  --    %s: %d of %d scenarios pass, %d need the baseline; %d checks pass, %d are in the baseline\n' \
+    "$name" "$pass" "$all" "$known" "$all_passed" "$(wc -l <"$work/listed")"
+}
+
+build step4
+start_server step4
+conform step4 "$base/mcp" 2026-07-28 http-header-validation
+conform step4 "$base/mcp" 2025-11-25
+
+cargo build --quiet -p mcp-core --example conformance
+: >"$work/fixture.log"
+RUST_LOG=info "$target/debug/examples/conformance" 0 >"$work/fixture.log" 2>&1 &
+servers+=($!)
+until url=$(sed -n 's/.*listening on \(http:[^ ]*:[0-9][0-9]*\).*/\1/p' "$work/fixture.log") && [ -n "$url" ]; do
+  kill -0 $! 2>/dev/null || { cat "$work/fixture.log" >&2; exit 1; }
+  sleep 0.05
+done
+conform fixture "$url/mcp" 2026-07-28 http-header-validation json-schema-2020-12
+conform fixture "$url/mcp" 2025-11-25 json-schema-2020-12 server-session-lifecycle
+summary
