@@ -5,7 +5,8 @@
 #   scripts/bench.sh [ROUNDS] [SECONDS]        default: 7 rounds of 4 seconds each
 #
 # Server and load generator have a core each, and the server's is the one that is busy: what is compared is what a core
-# can serve, not how the two share the machine. Needs two cores, wrk (Debian: apt-get install wrk), taskset, curl, jq. Prints a table, and the medians as JSON on the last line.
+# can serve, not how the two share the machine. Needs two cores, wrk (Debian: apt-get install wrk), taskset, curl, jq.
+# Prints a table, and the medians as JSON on the last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rounds=${1:-7} seconds=${2:-4} connections=32
@@ -60,8 +61,8 @@ start() {
   servers+=($!)
   echo $! >"$work/$name.pid"
   until (: <>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do :; done
-  echo $(($(now_ms) - begun)) >"$work/$name.ready"
   answers "$port" || { cat "$work/$name.log" >&2; exit 1; }
+  echo $(($(now_ms) - begun)) >"$work/$name.ready"
 }
 
 memory() { awk -v key="$2:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/$(cat "$work/$1.pid")/status"; }

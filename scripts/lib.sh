@@ -17,7 +17,8 @@ servers=()
 # Runs on every exit, also after an error or Ctrl-C: no server and no file outlives the test.
 cleanup() {
   local pid
-  for pid in ${servers[@]+"${servers[@]}"}; do kill "$pid" 2>/dev/null || true; done
+  # Each is a process group of its own: a server may be the child of a shell.
+  for pid in ${servers[@]+"${servers[@]}"}; do kill -- "-$pid" 2>/dev/null || true; done
   for pid in ${servers[@]+"${servers[@]}"}; do wait "$pid" 2>/dev/null || true; done
   rm -rf "$work"
 }
@@ -55,7 +56,9 @@ start_server() {
   server_log="$work/$bin.$RANDOM.log"
   # Here, since the server's own redirection may come after the first look at it.
   : >"$server_log"
+  set -m
   "$target/debug/$bin" --port 0 "$@" >"$server_log" 2>&1 &
+  set +m
   server_pid=$!
   servers+=("$server_pid")
   for ((tries = 0; tries < 200; tries++)); do

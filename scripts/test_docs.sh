@@ -17,18 +17,16 @@ export CLAUDE_CONFIG_DIR="$work/claude"
 
 port_9000_is_taken() { (: <>/dev/tcp/127.0.0.1/9000) 2>/dev/null; }
 if port_9000_is_taken; then
-  skip 'README and chapters' 'port 9000 is in use; stop the program that has it'
+  # Not a skip: the commands are written for this port, and whoever has it would answer in the server's place.
+  fail 'README and chapters' 'port 9000 is in use; stop the program that has it'
   summary
-  exit
 fi
 cargo build --quiet --bins
 
 stop_server() {
   local pid
   for pid in ${servers[@]+"${servers[@]}"}; do
-    # The server is a child of `cargo run`'s shell.
-    pkill -TERM -P "$pid" 2>/dev/null || true
-    kill "$pid" 2>/dev/null || true
+    kill -- "-$pid" 2>/dev/null || true
     wait "$pid" 2>/dev/null || true
   done
   servers=()
@@ -105,12 +103,14 @@ run_block() {
     return
   fi
   if ! command -v "$tool" >/dev/null; then
-    skip "$name" "needs $tool on the PATH"
+    skip "$name" "install $tool to run it"
     return
   fi
   if grep -q '^cargo run .*--bin step[0-9]*' "$work/blocks/$n.sh"; then
     stop_server
+    set -m
     bash "$work/blocks/$n.sh" >"$work/server.log" 2>&1 &
+    set +m
     servers+=($!)
     for ((tries = 0; tries < 100; tries++)); do
       if port_9000_is_taken; then

@@ -48,15 +48,25 @@ same 'a page of this machine (the Inspector) is served' 200 "$status"
 post "$(request ping)" -H 'Content-Type: text/plain'
 same 'text/plain, which pages may post unasked, is 415' 415 "$status"
 
+if curl --version | grep -q HTTP2; then
+  h2=(--http2-prior-knowledge)
+  post "$(request ping)" "${h2[@]}"
+  same 'HTTP/2: answered' '200 {"jsonrpc":"2.0","id":1,"result":{}}' "$status $body"
+  post "$(request ping)" "${h2[@]}" -H "Host: evil.example:$port"
+  same 'HTTP/2: a rebound name in :authority is 421' 421 "$status"
+else
+  skip 'HTTP/2' 'this curl has none; install one built with nghttp2'
+fi
+
 start_server step2 --log-format json
 post "$(request nope)"
 sleep 0.1
 same 'a refusal is one JSON line at INFO with method and code' '["INFO","nope",-32601]' \
   "$(grep nope "$server_log" | jq -c '[.level, .method, .code]')"
 RUST_LOG=debug start_server step2 --log-format json
-post '{"jsonrpc":"2.0","id":"s3cret-free","method":"ping","params":{"x":"s3cret"}}'
+post '{"jsonrpc":"2.0","id":"seven","method":"ping","params":{"x":"s3cret"}}'
 sleep 0.1
-same 'an answer is one JSON line at DEBUG' '["DEBUG","ping",200,"s3cret-free"]' \
+same 'an answer is one JSON line at DEBUG' '["DEBUG","ping",200,"seven"]' \
   "$(grep '"method":"ping"' "$server_log" | jq -c '[.level, .method, .status, .id]')"
-same 'the log never has a body' 0 "$(grep -c '"s3cret"' "$server_log" || true)"
+same 'the log never has a body' 0 "$(grep -c s3cret "$server_log" || true)"
 summary

@@ -16,12 +16,16 @@ await check(async (url, mode) => {
   for (const [name, value] of Object.entries(headers)) common.push('--header', `${name}: ${value}`);
   // It keeps files in its home; those of the user are none of our business.
   const home = mkdtempSync(join(tmpdir(), 'inspector-'));
-  process.on('exit', () => rmSync(home, { recursive: true, force: true }));
+  let cli;
+  process.on('exit', () => {
+    cli?.kill();
+    rmSync(home, { recursive: true, force: true });
+  });
   const env = { ...process.env, HOME: home, USERPROFILE: home };
 
   const run = (method, ...args) =>
     new Promise((resolve, reject) => {
-      execFile(process.execPath, [CLI, ...common, '--method', method, ...args], { env }, (error, stdout, stderr) => {
+      cli = execFile(process.execPath, [CLI, ...common, '--method', method, ...args], { env }, (error, stdout, stderr) => {
         // A result with isError fails the command too (exit code 5), but it is printed.
         if (stdout) resolve(JSON.parse(stdout).result);
         else reject(new Error(stderr || error));

@@ -3,13 +3,15 @@
 //! [`Message::parse`] is the only parser of a request in the server. What it returns is what the authorize hook is
 //! asked about and what is executed, so the two cannot differ.
 
-use std::{cell::RefCell, fmt};
+use std::{cell::RefCell, collections::BTreeSet, fmt};
 
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Map, Number, Value, error::Category};
+
+use crate::shown::shown;
 
 /// JSON-RPC and MCP error codes (MCP 2026-07-28, *Overview*, "Error Codes").
 pub mod code {
@@ -139,6 +141,8 @@ pub enum Message {
     Notification {
         /// What happened.
         method: String,
+        /// Of which only `_meta` says anything to this server.
+        params: Box<Params>,
     },
 }
 
@@ -186,7 +190,7 @@ impl Message {
         if let Some(name) = repeated.into_inner() {
             // Of two ids, neither is the id.
             let id = id.filter(|_| name != "id");
-            let message = format!("the member {name:?} is given twice");
+            let message = format!("the member {:?} is given twice", shown(&name));
             return Err(ParseError { id, error: ErrorObject::new(code::INVALID_REQUEST, message) });
         }
         if members.jsonrpc.as_ref().and_then(Value::as_str) != Some("2.0") {
@@ -196,6 +200,9 @@ impl Message {
             return Err(invalid(r#"the member "id" must be a string or an integer"#));
         }
         let method = match members.method {
+            Some(Value::String(_)) if members.is_response => {
+                return Err(invalid("a message is a request or a response, not both"));
+            }
             Some(Value::String(method)) => method,
             Some(_) => return Err(invalid(r#"the member "method" must be a string"#)),
             None if members.is_response => {
@@ -205,7 +212,9 @@ impl Message {
         };
         match id {
             Some(id) => Ok(Self::Request { id, method, params: members.params.unwrap_or_default() }),
-            None if method.starts_with("notifications/") => Ok(Self::Notification { method }),
+            None if method.starts_with("notifications/") => {
+                Ok(Self::Notification { method, params: members.params.unwrap_or_default() })
+            }
             None => Err(invalid(r#"this is a request and needs an "id"; only notifications/… go without one"#)),
         }
     }
@@ -248,8 +257,7 @@ enum MemberName {
     Params,
     Result,
     Error,
-    #[serde(other)]
-    Other,
+    Other(String),
 }
 
 struct Envelope<'a> {
@@ -278,6 +286,7 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let mut others = BTreeSet::new();
         while let Some(name) = map.next_key::<MemberName>()? {
             let (member, name) = match name {
                 MemberName::Jsonrpc => (&mut self.members.jsonrpc, "jsonrpc"),
@@ -290,9 +299,14 @@ impl<'de> Visitor<'de> for Envelope<'_> {
                     once(&mut self.members.params, "params", params, self.repeated);
                     continue;
                 }
-                other => {
-                    self.members.is_response |= matches!(other, MemberName::Result | MemberName::Error);
+                MemberName::Result | MemberName::Error => {
+                    self.members.is_response = true;
                     map.next_value_seed(Strict(self.repeated))?;
+                    continue;
+                }
+                MemberName::Other(name) => {
+                    map.next_value_seed(Strict(self.repeated))?;
+                    new_name(&mut others, name, self.repeated);
                     continue;
                 }
             };
@@ -300,6 +314,14 @@ impl<'de> Visitor<'de> for Envelope<'_> {
             once(member, name, value, self.repeated);
         }
         Ok(())
+    }
+}
+
+fn new_name(others: &mut BTreeSet<String>, name: String, repeated: &RefCell<Option<String>>) {
+    if others.contains(&name) {
+        repeated.borrow_mut().get_or_insert(name);
+    } else {
+        others.insert(name);
     }
 }
 
@@ -319,8 +341,7 @@ enum ParamName {
     ProtocolVersion,
     #[serde(rename = "_meta")]
     Meta,
-    #[serde(other)]
-    Other,
+    Other(String),
 }
 
 #[derive(Clone, Copy)]
@@ -343,6 +364,7 @@ impl<'de> Visitor<'de> for ParamsSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Box<Params>, A::Error> {
         let mut params = Box::<Params>::default();
+        let mut others = BTreeSet::new();
         while let Some(name) = map.next_key::<ParamName>()? {
             let value = map.next_value_seed(Strict(self.0))?;
             let (member, name) = match name {
@@ -352,7 +374,10 @@ impl<'de> Visitor<'de> for ParamsSeed<'_> {
                 ParamName::Cursor => (&mut params.cursor, "cursor"),
                 ParamName::ProtocolVersion => (&mut params.protocol_version, "protocolVersion"),
                 ParamName::Meta => (&mut params.meta, "_meta"),
-                ParamName::Other => continue,
+                ParamName::Other(name) => {
+                    new_name(&mut others, name, self.0);
+                    continue;
+                }
             };
             once(member, name, value, self.0);
         }
@@ -447,7 +472,7 @@ mod tests {
         );
         assert_eq!(
             Message::parse(br#"{"jsonrpc":"2.0","method":"notifications/initialized","params":{}}"#).unwrap(),
-            Message::Notification { method: "notifications/initialized".into() }
+            Message::Notification { method: "notifications/initialized".into(), params: Box::default() }
         );
     }
 

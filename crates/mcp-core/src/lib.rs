@@ -22,6 +22,7 @@ pub mod prompts;
 pub mod protocol;
 pub mod schema;
 mod server;
+mod shown;
 mod tool;
 pub mod tools;
 

@@ -7,7 +7,10 @@ use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use crate::jsonrpc::{ErrorObject, Params, code};
+use crate::{
+    jsonrpc::{ErrorObject, Params, code},
+    shown::shown,
+};
 
 /// A revision of the protocol that this server speaks, oldest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +103,11 @@ fn meta(params: &Params) -> Option<&Map<String, Value>> {
     params.meta.as_ref().and_then(Value::as_object)
 }
 
+/// The `protocolVersion` in `_meta`, if there is one.
+pub fn named_version(params: &Params) -> Option<&str> {
+    meta(params)?.get(PROTOCOL_VERSION)?.as_str()
+}
+
 /// The `protocolVersion` of a modern request, once both required `_meta` fields are there (MCP 2026-07-28, *Overview*,
 /// `_meta`).
 ///
@@ -123,9 +131,9 @@ pub fn unsupported_version(requested: &str) -> ErrorObject {
     let served = Revision::ALL.map(Revision::as_str).join(", ");
     ErrorObject::new(
         code::UNSUPPORTED_PROTOCOL_VERSION,
-        format!("protocol version {requested:?} is not supported; this server speaks {served}"),
+        format!("protocol version {:?} is not supported; this server speaks {served}", shown(requested)),
     )
-    .with_data(json!({ "supported": Revision::modern_names(), "requested": requested }))
+    .with_data(json!({ "supported": Revision::modern_names(), "requested": shown(requested) }))
 }
 
 /// Ties progress notifications to the request that asked for them: a string or an integer, sent back as it came.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 
 const PARSE: i64 = -32700;
@@ -252,6 +253,23 @@ async fn json_that_is_no_message() {
                 r#"the member "params" must be an object"#,
             ),
             row("params null", ping(r#","params":null"#), 400, INVALID, 1, r#"the member "params" must be an object"#),
+            row(
+                "a request and a response at once",
+                ping(r#","result":{}"#),
+                400,
+                INVALID,
+                1,
+                "a message is a request or a response, not both",
+            ),
+            row("an unread member twice", ping(r#","x":1,"x":2"#), 400, INVALID, 1, r#"the member "x" is given twice"#),
+            row(
+                "an unread member of params twice",
+                ping(r#","params":{"x":1,"x":1}"#),
+                400,
+                INVALID,
+                1,
+                r#"the member "x" is given twice"#,
+            ),
             row(
                 "a response",
                 body(r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
@@ -608,7 +626,7 @@ async fn versions_and_mirrored_headers() {
                 echo().also("MCP-Protocol-Version", "2025-11-25"),
                 400,
                 MISMATCH,
-                Value::Null,
+                1,
                 "the header mcp-protocol-version is given twice",
             ),
             row(
@@ -813,14 +831,58 @@ async fn a_body_that_stalls_is_given_up() {
 async fn framing_tricks_do_not_smuggle_a_second_request() {
     let address = spawn(endpoint()).await;
     let inner = Post::legacy("tools/call", json!({ "name": "echo", "arguments": { "message": "smuggled" } })).bytes();
+    let outer = || Post::new(inner.clone()).header("Connection", "keep-alive");
+    // That the inner request would be answered if anything let it be one.
+    let innocent = Post::new("").header("Connection", "keep-alive").bytes();
+    assert!(send(address, &[innocent, inner.clone()].concat()).await.body.contains("smuggled"));
     for (name, post) in [
-        ("both lengths", Post::new(inner.clone()).header("Transfer-Encoding", "chunked").header("Content-Length", "4")),
-        ("two lengths", Post::new(inner.clone()).also("Content-Length", "0")),
-        ("a negative length", Post::new(inner.clone()).header("Content-Length", "-1")),
-        ("an unknown coding", Post::new(inner).header("Transfer-Encoding", "xchunked")),
+        ("both lengths", outer().header("Transfer-Encoding", "chunked").header("Content-Length", "4")),
+        ("two lengths", outer().also("Content-Length", "0")),
+        ("a negative length", outer().header("Content-Length", "-1")),
+        ("an unknown coding", outer().header("Transfer-Encoding", "xchunked")),
     ] {
-        let answer = post.send(address).await;
+        // The server closes the connection, or this would wait for ever.
+        let answer = timeout(Duration::from_secs(5), post.send(address)).await.expect(name);
         assert!((400..500).contains(&answer.status), "{name}: {answer:?}");
         assert!(!answer.body.contains("smuggled"), "{name}: {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_long_is_sent_back() {
+    let address = spawn(endpoint()).await;
+    let long = "\u{7f}".repeat(300_000);
+    let version = json!({
+        "io.modelcontextprotocol/protocolVersion": long,
+        "io.modelcontextprotocol/clientCapabilities": {},
+    });
+    for (name, post) in [
+        ("method", Post::legacy(&long, json!({}))),
+        ("tool", Post::legacy("tools/call", json!({ "name": long }))),
+        ("version", Post::legacy("ping", json!({ "_meta": version })).header("MCP-Protocol-Version", "2026-07-28")),
+        (
+            "argument",
+            Post::legacy(
+                "tools/call",
+                json!({ "name": "echo", "arguments": { "message": "x", "repeat_count": long } }),
+            ),
+        ),
+        (
+            "unknown argument",
+            Post::legacy("tools/call", json!({ "name": "echo", "arguments": { "message": "x", &long: 1 } })),
+        ),
+        (
+            "a member twice",
+            Post::new(format!(r#"{{"jsonrpc":"2.0","id":1,"method":"ping","{0}":1,"{0}":2}}"#, "x".repeat(300_000))),
+        ),
+        ("Host", Post::legacy("ping", json!({})).header("Host", &"x".repeat(100_000))),
+        ("Mcp-Method", Post::legacy("ping", json!({})).header("Mcp-Method", &"x".repeat(100_000))),
+        (
+            "zone",
+            Post::legacy("tools/call", json!({ "name": "get_time", "arguments": { "timezone": "x".repeat(100_000) } })),
+        ),
+    ] {
+        let answer = post.send(address).await;
+        assert!(answer.body.len() < 1500, "{name}: {} bytes", answer.body.len());
     }
 }

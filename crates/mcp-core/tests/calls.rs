@@ -156,9 +156,8 @@ async fn the_caller_reaches_the_tool_and_the_hook() {
         }
         next.run(request).await
     };
-    let app = Router::new()
-        .route("/mcp", Endpoint::new(server).into_route())
-        .layer(axum::middleware::from_fn(identify));
+    let app =
+        Router::new().route("/mcp", Endpoint::new(server).into_route()).layer(axum::middleware::from_fn(identify));
     let address = spawn_router(app).await;
     let call = || Post::legacy("tools/call", json!({ "name": "who" }));
     let text = |answer: Value| answer["result"]["content"][0]["text"].clone();
@@ -199,6 +198,11 @@ impl Tool for Endless {
     }
 }
 
+/// What must happen soon, or the test fails instead of waiting for ever.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(5), what).await.expect("it happens soon")
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_cancels_its_call() {
     for (streamed, params) in
@@ -210,7 +214,7 @@ async fn a_client_that_goes_away_cancels_its_call() {
         for post in [Post::legacy("tools/call", params.clone()), Post::modern("tools/call", params.clone())] {
             let mut connection = TcpStream::connect(address).await.unwrap();
             connection.write_all(&post.bytes()).await.unwrap();
-            assert_eq!(told.recv().await, Some("started"));
+            assert_eq!(soon(told.recv()).await, Some("started"));
             if streamed {
                 let mut start = [0; 15];
                 connection.read_exact(&mut start).await.unwrap();
@@ -219,7 +223,7 @@ async fn a_client_that_goes_away_cancels_its_call() {
             sleep(Duration::from_millis(100)).await;
             assert!(told.is_empty(), "nothing ends while the client waits");
             drop(connection);
-            let mut ends = [told.recv().await.unwrap(), told.recv().await.unwrap()];
+            let mut ends = [soon(told.recv()).await.unwrap(), soon(told.recv()).await.unwrap()];
             ends.sort_unstable();
             assert_eq!(ends, ["cancelled", "dropped"], "streamed: {streamed}");
         }
@@ -271,14 +275,57 @@ impl Tool for Panics {
     }
 }
 
+/// A failure that says where its reason is, and nothing of it.
+fn assert_internal(answer: &common::Answer) {
+    let error = answer.json()["error"].clone();
+    let message = error["message"].as_str().unwrap();
+    assert_eq!((answer.status, &error["code"]), (200, &json!(-32603)));
+    let request = message.strip_prefix("the server failed; its log has the reason under request ").unwrap();
+    assert!(request.parse::<u64>().is_ok(), "{message}");
+}
+
+#[tokio::test]
+async fn a_panicking_hook_fails_closed() {
+    let server = builder().authorize(|_, _| panic!("secret detail")).build().unwrap();
+    let address = spawn(Endpoint::new(server)).await;
+    for post in [
+        Post::legacy("ping", json!({})),
+        Post::legacy("tools/list", json!({})),
+        Post::legacy("tools/call", json!({ "name": "echo" })),
+    ] {
+        assert_internal(&post.send(address).await);
+    }
+    let answer = Post::new(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).send(address).await;
+    assert_internal(&answer);
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_stopped() {
+    for (streamed, params) in
+        [(false, json!({ "name": "endless" })), (true, json!({ "name": "endless", "_meta": { "progressToken": 1 } }))]
+    {
+        let (tell, mut told) = mpsc::unbounded_channel();
+        let server = McpServer::builder("t", "0").tool(Endless(tell)).build().unwrap();
+        let address = spawn(Endpoint::new(server).call_timeout(Duration::from_millis(200))).await;
+        let answer = Post::legacy("tools/call", params).send(address).await;
+        let message = if streamed { answer.events().pop().unwrap() } else { answer.json() };
+        assert_eq!(message["error"], json!({ "code": -32603, "message": "the call was stopped after 0.2 seconds" }));
+        let mut ends = Vec::new();
+        for _ in 0..3 {
+            ends.push(soon(told.recv()).await.unwrap());
+        }
+        ends.sort_unstable();
+        assert_eq!(ends, ["cancelled", "dropped", "started"]);
+    }
+}
+
 #[tokio::test]
 async fn a_panic_is_one_error_of_one_call_and_tells_nothing() {
     let server = McpServer::builder("t", "0").tool(Panics).tool(WhoAmI).build().unwrap();
     let address = spawn(Endpoint::new(server)).await;
     for params in [json!({ "name": "panics" }), json!({ "name": "panics", "_meta": { "progressToken": 1 } })] {
         let answer = Post::legacy("tools/call", params).send(address).await;
-        let error = json!({ "code": -32603, "message": "the server failed; its log has the reason" });
-        assert_eq!((answer.status, answer.json()["error"].clone()), (200, error));
+        assert_internal(&answer);
     }
     assert_eq!(Post::legacy("tools/call", json!({ "name": "who" })).send(address).await.status, 200);
 }

@@ -169,6 +169,19 @@ async fn notifications_are_accepted_with_nothing() {
         let answer = post.send(address).await;
         assert_eq!((answer.status, answer.body.as_str(), answer.header("content-type")), (202, "", None));
     }
+    let meta = |version: &str| {
+        let params = json!({ "_meta": { "io.modelcontextprotocol/protocolVersion": version } });
+        Post::new(json!({ "jsonrpc": "2.0", "method": "notifications/x", "params": params }).to_string())
+    };
+    assert_eq!(meta("2026-07-28").send(address).await.status, 202);
+    for (post, code) in [
+        (meta("v999"), -32022),
+        (meta("v999").header("MCP-Protocol-Version", "2025-11-25"), -32020),
+        (meta("2026-07-28").header("MCP-Protocol-Version", "2026-07-28").header("Mcp-Method", "tools/call"), -32020),
+    ] {
+        let answer = post.send(address).await;
+        assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!(code)));
+    }
     for version in ["2030-01-01", "1999-01-01"] {
         let answer = initialized().header("MCP-Protocol-Version", version).send(address).await;
         assert_eq!((answer.status, &answer.json()["error"]["code"]), (400, &json!(-32022)), "{version}");

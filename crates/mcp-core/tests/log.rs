@@ -90,7 +90,7 @@ async fn one_event_per_request() {
         (
             Post::legacy("ping", json!({})).header("Host", "evil.example"),
             "INFO",
-            json!({ "status": 421, "host": "\"evil.example\"", "origin": "None" }),
+            json!({ "status": 421, "path": "/mcp", "host": "evil.example" }),
         ),
     ] {
         post.send(address).await;
@@ -100,17 +100,45 @@ async fn one_event_per_request() {
         let event = ours[0];
         assert_eq!(event["level"], level, "{event}");
         for (member, value) in expected.as_object().unwrap() {
-            if member == "host" || member == "origin" {
-                assert!(event[member].as_str().unwrap().contains(value.as_str().unwrap()), "{member} of {event}");
-            } else {
-                assert_eq!(&event[member], value, "{member} of {event}");
-            }
+            assert_eq!(&event[member], value, "{member} of {event}");
         }
         for member in ["tool", "prompt", "code"] {
             assert_eq!(event.get(member), expected.get(member), "{member} of {event}");
         }
-        assert!(event["ms"].is_number() || event.get("host").is_some(), "{event}");
+        assert!((event["ms"].is_number() && event["request"].is_u64()) || event.get("host").is_some(), "{event}");
         let told = serde_json::to_string(&events).unwrap();
         assert!(!told.contains(secret), "{told}");
+    }
+}
+
+/// In the text format whatever a client sends stays on its line, short, and without control characters.
+#[tokio::test(flavor = "current_thread")]
+async fn no_line_is_forged() {
+    let lines = Lines::default();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_max_level(tracing::Level::DEBUG)
+        .with_writer(lines.clone())
+        .finish();
+    let _log = tracing::subscriber::set_default(subscriber);
+    let address = spawn(endpoint()).await;
+
+    let forged = "1\n2026-11-21T00:00:00Z INFO mcp_core::request: answered \u{1b}[31m\u{7}";
+    let long = "y".repeat(100_000);
+    for hostile in [forged, &long] {
+        for post in [
+            Post::new(json!({ "jsonrpc": "2.0", "id": hostile, "method": "ping" }).to_string()),
+            Post::legacy(hostile, json!({})),
+            Post::legacy("tools/call", json!({ "name": hostile })),
+            Post::legacy("ping", json!({})).header("Host", &hostile.replace(['\n', '\u{1b}', '\u{7}'], "")),
+        ] {
+            post.send(address).await;
+            let bytes = std::mem::take(&mut *lines.0.lock().unwrap());
+            let text = String::from_utf8(bytes).unwrap();
+            let ours: Vec<_> =
+                text.lines().filter(|line| line.contains("mcp_core") || line.contains("answered")).collect();
+            assert_eq!(ours.len(), 1, "{text}");
+            assert!(ours[0].len() < 600 && !ours[0].contains(['\u{1b}', '\u{7}']), "{text}");
+        }
     }
 }

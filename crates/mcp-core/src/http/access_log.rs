@@ -1,33 +1,41 @@
 //! One event per request: accepted at `debug`, refused at `info`. Never a body, never a header.
 
-use std::time::Instant;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Instant,
+};
 
 use http::StatusCode;
 
-use crate::jsonrpc::Id;
+use crate::{jsonrpc::Id, shown::shown};
 
-/// A name in the log is cut here, in bytes; whoever sent it chose its length.
-const SHOWN: usize = 64;
+/// Numbers the requests of this process, so that an answer can say where in the log its reason is.
+static REQUESTS: AtomicU64 = AtomicU64::new(1);
 
 /// Writes its event when it is finished, or when it is dropped because the client went away.
 pub(super) struct AccessLog {
+    pub(super) request: u64,
     started: Instant,
     method: Option<String>,
-    /// The JSON-RPC id, as the client will know the request.
-    id: Option<Id>,
+    /// The JSON-RPC id, by which the client knows the request.
+    id: Option<String>,
     name: Option<String>,
     finished: bool,
 }
 
 impl AccessLog {
     pub(super) fn start() -> Self {
-        Self { started: Instant::now(), method: None, id: None, name: None, finished: false }
+        let request = REQUESTS.fetch_add(1, Ordering::Relaxed);
+        Self { request, started: Instant::now(), method: None, id: None, name: None, finished: false }
     }
 
     pub(super) fn message(&mut self, method: &str, id: Option<&Id>, name: Option<&str>) {
-        self.method = Some(shown(method));
-        self.id = id.cloned();
-        self.name = name.map(shown);
+        self.method = Some(shown(method).to_owned());
+        self.id = id.map(|id| match id {
+            Id::String(id) => shown(id).to_owned(),
+            Id::Integer(id) => id.to_string(),
+        });
+        self.name = name.map(|name| shown(name).to_owned());
     }
 
     pub(super) fn finish(mut self, status: StatusCode, code: Option<i64>) {
@@ -44,7 +52,8 @@ impl AccessLog {
                 prompt,
                 status = status.as_u16(),
                 ms = self.ms(),
-                id = self.id.as_ref().map(tracing::field::display),
+                id = self.id,
+                request = self.request,
                 "answered"
             );
         }
@@ -60,7 +69,8 @@ impl AccessLog {
             status,
             code,
             ms = self.ms(),
-            id = self.id.as_ref().map(tracing::field::display),
+            id = self.id,
+            request = self.request,
             "{outcome}"
         );
     }
@@ -86,8 +96,4 @@ impl Drop for AccessLog {
             self.refused("cancelled", 499, None);
         }
     }
-}
-
-fn shown(text: &str) -> String {
-    text[..text.floor_char_boundary(SHOWN)].to_owned()
 }

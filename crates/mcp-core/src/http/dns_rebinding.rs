@@ -54,6 +54,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Whole;
+use crate::shown::shown;
 
 /// Refuses requests for another host (421) or from another origin's page (403).
 ///
@@ -100,12 +101,14 @@ impl DnsRebindingLayer {
 
 impl Allowed {
     fn host(&self, authority: &Authority) -> bool {
-        if authority.as_str().contains('@') {
-            return false;
-        }
-        let host = authority.host().trim_matches(['[', ']']);
+        let host = host_of(authority);
+        self.name(host) || (self.any_address && host.parse::<IpAddr>().is_ok())
+    }
+
+    /// A name or address that is this server's own.
+    fn name(&self, host: &str) -> bool {
         host.eq_ignore_ascii_case("localhost")
-            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback() || self.any_address)
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
             || self.hosts.iter().any(|allowed| host.eq_ignore_ascii_case(allowed))
     }
 
@@ -115,7 +118,8 @@ impl Allowed {
         }
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
         matches!(scheme, "http" | "https")
-            && authority.parse::<Authority>().is_ok_and(|authority| self.host(&authority))
+            // Not any address: what cannot be rebound as a Host can still serve a hostile page.
+            && authority.parse::<Authority>().is_ok_and(|authority| self.name(host_of(&authority)))
     }
 
     fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Whole> {
@@ -125,8 +129,10 @@ impl Allowed {
             if self.host(authority) {
                 Ok(())
             } else {
-                let message =
-                    format!("this server does not answer for {:?}; call it by a name it allows", authority.as_str());
+                let message = format!(
+                    "this server does not answer for {:?}; call it by a name it allows",
+                    shown(authority.as_str())
+                );
                 Err(Whole::refusal(StatusCode::MISDIRECTED_REQUEST, message))
             }
         };
@@ -155,6 +161,11 @@ impl Allowed {
     }
 }
 
+/// Without port and brackets; nothing if there is a user in it (`localhost@evil.example`).
+fn host_of(authority: &Authority) -> &str {
+    if authority.as_str().contains('@') { "" } else { authority.host().trim_matches(['[', ']']) }
+}
+
 fn is_localhost(host: &str) -> bool {
     let port = host.strip_prefix("localhost").or_else(|| host.strip_prefix("127.0.0.1"));
     port.is_some_and(|port| {
@@ -170,6 +181,10 @@ fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>
         (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
         _ => Err(()),
     }
+}
+
+fn logged<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name).map(|value| value.to_str().map_or("not text", shown))
 }
 
 impl<S> Layer<S> for DnsRebindingLayer {
@@ -206,8 +221,9 @@ where
                 tracing::info!(
                     target: "mcp_core::request",
                     status = refusal.status.as_u16(),
-                    host = ?request.headers().get(HOST),
-                    origin = ?request.headers().get(ORIGIN),
+                    path = shown(request.uri().path()),
+                    host = logged(request.headers(), &HOST),
+                    origin = logged(request.headers(), &ORIGIN),
                     "refused"
                 );
                 Either::Left(ready(Ok(refusal.into_response())))
@@ -250,6 +266,7 @@ mod tests {
     fn hosts_of_a_public_listener() {
         let anywhere = DnsRebindingLayer::for_listener("0.0.0.0");
         assert!(host(&anywhere, "192.0.2.1:9000") && !host(&anywhere, "evil.example"));
+        assert!(anywhere.0.origin("http://127.0.0.1:9000") && !anywhere.0.origin("http://192.0.2.66"));
         let named = DnsRebindingLayer::for_listener("mcp.example.com");
         assert!(host(&named, "MCP.example.com:443") && !host(&named, "192.0.2.1"));
     }

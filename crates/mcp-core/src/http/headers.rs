@@ -6,7 +6,10 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName};
 
-use crate::jsonrpc::{ErrorObject, Params, code};
+use crate::{
+    jsonrpc::{ErrorObject, Params, code},
+    shown::shown,
+};
 
 pub(super) const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
@@ -37,10 +40,12 @@ pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Op
 pub(super) fn check_version(header: Option<&str>, in_meta: &str) -> Result<(), ErrorObject> {
     match header {
         Some(header) if header == in_meta => Ok(()),
-        Some(header) => {
-            Err(mismatch(format!("the header {PROTOCOL_VERSION} says {header:?} and params._meta says {in_meta:?}")))
-        }
-        None => Err(mismatch(format!("the header {PROTOCOL_VERSION} is missing; it must say {in_meta:?}"))),
+        Some(header) => Err(mismatch(format!(
+            "the header {PROTOCOL_VERSION} says {:?} and params._meta says {:?}",
+            shown(header),
+            shown(in_meta)
+        ))),
+        None => Err(missing(&PROTOCOL_VERSION, in_meta)),
     }
 }
 
@@ -58,7 +63,7 @@ pub(super) fn check_mirrored(
     match single(headers, &METHOD)? {
         Some(header) if header == method => {}
         Some(header) => return Err(differs(&METHOD, header, method)),
-        None if required => return Err(mismatch(format!("the header {METHOD} is missing; it must say {method:?}"))),
+        None if required => return Err(missing(&METHOD, method)),
         None => {}
     }
     // A body without the name is refused by the method itself, in its own words.
@@ -75,7 +80,7 @@ pub(super) fn check_mirrored(
             }
         }
         (None, Some(in_body)) if required => {
-            return Err(mismatch(format!("the header {NAME} is missing; it must say {in_body:?}")));
+            return Err(missing(&NAME, in_body));
         }
         (None, _) => {}
     }
@@ -83,7 +88,11 @@ pub(super) fn check_mirrored(
 }
 
 fn differs(name: &HeaderName, header: &str, body: &str) -> ErrorObject {
-    mismatch(format!("the header {name} says {header:?} and the body says {body:?}"))
+    mismatch(format!("the header {name} says {:?} and the body says {:?}", shown(header), shown(body)))
+}
+
+fn missing(name: &HeaderName, body: &str) -> ErrorObject {
+    mismatch(format!("the header {name} is missing; it must say {:?}", shown(body)))
 }
 
 /// `=?base64?…?=` carries what a header cannot ("Value Encoding"); the markers are exact, anything else is literal.
@@ -95,7 +104,7 @@ fn decoded(value: &str) -> Result<String, ErrorObject> {
         .decode(encoded)
         .ok()
         .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(|| mismatch(format!("the header {NAME} is not base64 of UTF-8: {encoded:?}")))
+        .ok_or_else(|| mismatch(format!("the header {NAME} is not base64 of UTF-8: {:?}", shown(encoded))))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ mod media;
 mod session;
 mod sse;
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     body::Body,
@@ -35,6 +35,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, any},
 };
+use futures_util::FutureExt;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ALLOW, CONTENT_TYPE},
@@ -43,9 +44,14 @@ use http::{
 use tokio::sync::mpsc;
 
 pub use self::dns_rebinding::{DnsRebinding, DnsRebindingLayer};
-use self::{access_log::AccessLog, media::Accepts, session::Sessions, sse::Stream};
+use self::{
+    access_log::AccessLog,
+    media::Accepts,
+    session::{Owner, Sessions},
+    sse::Stream,
+};
 use crate::{
-    Caller, McpServer,
+    McpServer,
     authorize::RefusalParts,
     call::ProgressSink,
     jsonrpc::{ErrorObject, Id, Message, Params, ParseError, code},
@@ -63,13 +69,21 @@ pub struct Endpoint {
     server: McpServer,
     body_limit: usize,
     body_timeout: Duration,
+    call_timeout: Duration,
     sessions: Option<Sessions>,
 }
 
 impl Endpoint {
-    /// The endpoint with its defaults: bodies up to 1 MiB, sent within 30 seconds, legacy revisions without sessions.
+    /// The endpoint with its defaults: bodies up to 1 MiB, sent within 30 seconds; calls of up to 5 minutes; legacy
+    /// revisions without sessions.
     pub const fn new(server: McpServer) -> Self {
-        Self { server, body_limit: 1024 * 1024, body_timeout: Duration::from_secs(30), sessions: None }
+        Self {
+            server,
+            body_limit: 1024 * 1024,
+            body_timeout: Duration::from_secs(30),
+            call_timeout: Duration::from_secs(5 * 60),
+            sessions: None,
+        }
     }
 
     /// The largest body accepted, in bytes; a larger one is 413.
@@ -83,6 +97,14 @@ impl Endpoint {
     #[must_use]
     pub const fn body_timeout(mut self, timeout: Duration) -> Self {
         self.body_timeout = timeout;
+        self
+    }
+
+    /// How long a tool or prompt may run. A client that hangs up ends its call at once, as far as its hanging up is
+    /// seen: hyper does not look for it behind bytes that the client has already sent after its request.
+    #[must_use]
+    pub const fn call_timeout(mut self, timeout: Duration) -> Self {
+        self.call_timeout = timeout;
         self
     }
 
@@ -220,7 +242,7 @@ struct Admitted {
     /// Where progress goes, if the client asked for it and takes a stream.
     token: Option<ProgressToken>,
     /// Whether its success opens a session, and whose.
-    session: Option<Option<Caller>>,
+    session: Option<Owner>,
 }
 
 impl Endpoint {
@@ -249,19 +271,19 @@ impl Endpoint {
         accepts: Accepts,
         log: &mut AccessLog,
     ) -> Result<Option<Admitted>, Whole> {
-        let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION)
-            .map_err(|error| Whole::error(StatusCode::BAD_REQUEST, &error, None))?;
         let message = Message::parse(body)
             .map_err(|ParseError { id, error }| Whole::error(StatusCode::BAD_REQUEST, &error, id.as_ref()))?;
         let (id, method, params) = match message {
             Message::Request { id, method, params } => (id, method, params),
-            Message::Notification { method } => {
+            Message::Notification { method, params } => {
                 log.message(&method, None, None);
-                return self.notification(&parts, &method, version_header).map(|()| None);
+                return self.notification(&parts, &method, &params, log.request).map(|()| None);
             }
         };
         log.message(&method, Some(&id), params.name());
 
+        let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION)
+            .map_err(|error| Whole::error(StatusCode::BAD_REQUEST, &error, Some(&id)))?;
         let era = Era::of(&method, &params, version_header);
         let refuse = |failure| status_of(failure, era, Some(&id));
         let mut session = None;
@@ -273,7 +295,7 @@ impl Endpoint {
         .map_err(|error| refuse(Failure::Protocol(error)))?;
         if let (Era::Legacy, Some(sessions)) = (era, &self.sessions) {
             if method == "initialize" {
-                session = Some(parts.extensions.get().cloned());
+                session = Some(session::owner_of(&parts));
             } else {
                 sessions.check(&parts, Some(&id))?;
             }
@@ -285,13 +307,22 @@ impl Endpoint {
             // Nothing else runs long enough to report anything.
             _ => None,
         };
-        let call = Call { era, method, params, extensions: parts.extensions, progress: None };
+        let call = Call { era, method, params, extensions: parts.extensions, progress: None, request: log.request };
         Ok(Some(Admitted { call, id, token, session }))
     }
 
     async fn run(&self, call: Call, id: &Id) -> Whole {
         let era = call.era;
-        match self.server.answer(call).await {
+        let mut answering = pin!(self.server.answer(call));
+        // Nearly every call is answered before it waits for anything, and needs no timer.
+        let answer = match answering.as_mut().now_or_never() {
+            Some(answer) => answer,
+            None => Box::pin(tokio::time::timeout(self.call_timeout, answering)).await.unwrap_or_else(|_| {
+                let message = format!("the call was stopped after {} seconds", self.call_timeout.as_secs_f32());
+                Err(Failure::Method(ErrorObject::new(code::INTERNAL_ERROR, message)))
+            }),
+        };
+        match answer {
             Ok(answer) => {
                 Whole::result(answer.to_response(Envelope { id, era, server_info: self.server.server_info() }))
             }
@@ -299,32 +330,37 @@ impl Endpoint {
         }
     }
 
-    fn notification(&self, parts: &Parts, method: &str, version_header: Option<&str>) -> Result<(), Whole> {
-        let era = Era::of(method, &Params::default(), version_header);
+    fn notification(&self, parts: &Parts, method: &str, params: &Params, request: u64) -> Result<(), Whole> {
         let refuse = |error| Whole::error(StatusCode::BAD_REQUEST, &error, None);
+        let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION).map_err(refuse)?;
+        let era = Era::of(method, params, version_header);
+        // The specification leaves the headers of a notification open; those that are there must be true.
+        headers::check_mirrored(&parts.headers, method, params, false).map_err(refuse)?;
         match (era, version_header) {
-            (Era::Modern, Some(name)) => {
-                supported_modern(name).map_err(refuse)?;
-            }
-            (Era::Legacy, Some(name)) => legacy_version(name).map_err(refuse)?,
-            (_, None) => {}
+            (Era::Modern, Some(name)) => protocol::named_version(params)
+                .map_or(Ok(()), |in_meta| headers::check_version(Some(name), in_meta))
+                .and_then(|()| supported_modern(name)),
+            (Era::Modern, None) => protocol::named_version(params).map_or(Ok(()), supported_modern),
+            (Era::Legacy, name) => name.map_or(Ok(()), legacy_version),
         }
-        if era == Era::Legacy
-            && let Some(sessions) = &self.sessions
-        {
+        .map_err(refuse)?;
+        if let (Era::Legacy, Some(sessions)) = (era, &self.sessions) {
             sessions.check(parts, None)?;
         }
-        self.server.notify(&parts.extensions, method).map_err(|failure| status_of(failure, era, None))
+        self.server.notify(&parts.extensions, method, request).map_err(|failure| status_of(failure, era, None))
     }
 
-    fn open_session(&self, whole: Whole, caller: Option<Caller>) -> Whole {
+    fn open_session(&self, whole: Whole, owner: Owner) -> Whole {
         match &self.sessions {
-            Some(sessions) => whole.with_header(session::HEADER, sessions.open(caller)),
+            Some(sessions) => whole.with_header(session::HEADER, sessions.open(owner)),
             None => whole,
         }
     }
 
     fn close_session(&self, parts: &Parts) -> Result<Whole, Whole> {
+        let refuse = |error| Whole::error(StatusCode::BAD_REQUEST, &error, None);
+        let version_header = headers::single(&parts.headers, &headers::PROTOCOL_VERSION).map_err(refuse)?;
+        version_header.map_or(Ok(()), legacy_version).map_err(refuse)?;
         if let Some(sessions) = &self.sessions {
             sessions.close(parts)?;
         }

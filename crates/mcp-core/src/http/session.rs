@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, StatusCode, request::Parts};
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use uuid::Uuid;
 
 use super::{Whole, headers};
@@ -22,18 +22,29 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 
 /// The open sessions and who opened each.
 #[derive(Debug)]
-pub(super) struct Sessions(Cache<Uuid, Option<Caller>>);
+pub(super) struct Sessions(Cache<String, Owner>);
+
+/// Issuer and subject of who opened a session, if that was asked; a name may change in between.
+pub(super) type Owner = Option<(String, String)>;
 
 impl Sessions {
     pub(super) fn new() -> Self {
-        Self(Cache::builder().max_capacity(MAX_SESSIONS).time_to_idle(IDLE).build())
+        Self(
+            Cache::builder()
+                .max_capacity(MAX_SESSIONS)
+                .time_to_idle(IDLE)
+                // The default would turn a newcomer away when all others are in use.
+                .eviction_policy(EvictionPolicy::lru())
+                .build(),
+        )
     }
 
     /// Opens a session and returns its id, 122 random bits.
-    pub(super) fn open(&self, caller: Option<Caller>) -> HeaderValue {
-        let id = Uuid::new_v4();
-        self.0.insert(id, caller);
-        HeaderValue::from_str(&id.to_string()).expect("a UUID is visible ASCII")
+    pub(super) fn open(&self, owner: Owner) -> HeaderValue {
+        let id = Uuid::new_v4().to_string();
+        let header = HeaderValue::from_str(&id).expect("a UUID is visible ASCII");
+        self.0.insert(id, owner);
+        header
     }
 
     /// # Errors
@@ -45,10 +56,10 @@ impl Sessions {
     /// # Errors
     /// As [`Self::check`].
     pub(super) fn close(&self, parts: &Parts) -> Result<(), Whole> {
-        self.find(parts, None).map(|id| self.0.invalidate(&id))
+        self.find(parts, None).map(|id| self.0.invalidate(id))
     }
 
-    fn find(&self, parts: &Parts, request: Option<&Id>) -> Result<Uuid, Whole> {
+    fn find<'a>(&self, parts: &'a Parts, request: Option<&Id>) -> Result<&'a str, Whole> {
         let refuse =
             |status, message: &str| Whole::error(status, &ErrorObject::new(code::INVALID_REQUEST, message), request);
         let id = headers::single(&parts.headers, &HEADER)
@@ -56,9 +67,15 @@ impl Sessions {
             .ok_or_else(|| {
                 refuse(StatusCode::BAD_REQUEST, "the header Mcp-Session-Id is missing; initialize gives it out")
             })?;
-        Uuid::parse_str(id)
-            .ok()
-            .filter(|id| self.0.get(id).is_some_and(|owner| owner.as_ref() == parts.extensions.get::<Caller>()))
-            .ok_or_else(|| refuse(StatusCode::NOT_FOUND, "this session is over or was never open; initialize anew"))
+        if self.0.get(id).is_some_and(|owner| owner == owner_of(parts)) {
+            Ok(id)
+        } else {
+            Err(refuse(StatusCode::NOT_FOUND, "this session is over or was never open; initialize anew"))
+        }
     }
+}
+
+/// Whose session a request would open, or may use.
+pub(super) fn owner_of(parts: &Parts) -> Owner {
+    parts.extensions.get::<Caller>().map(|caller| (caller.issuer.clone(), caller.subject.clone()))
 }

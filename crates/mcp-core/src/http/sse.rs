@@ -7,7 +7,7 @@ use axum::response::{
     sse::{Event, KeepAlive, Sse},
 };
 use futures_util::stream;
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use tokio::sync::mpsc;
 
 use super::{AccessLog, Whole};
@@ -20,6 +20,7 @@ pub(super) type Running = BoxFuture<'static, Whole>;
 pub(super) struct Stream {
     queued: VecDeque<String>,
     source: Source,
+    headers: Option<Box<HeaderMap>>,
 }
 
 enum Source {
@@ -32,12 +33,13 @@ enum Source {
 
 impl Stream {
     /// The response alone, for a client that takes nothing but a stream.
-    pub(super) fn of_one(whole: Whole) -> Self {
-        Self { queued: VecDeque::new(), source: Source::Done(whole) }
+    pub(super) fn of_one(mut whole: Whole) -> Self {
+        let headers = whole.headers.take();
+        Self { queued: VecDeque::new(), source: Source::Done(whole), headers }
     }
 
     pub(super) fn running(first: String, reports: mpsc::Receiver<String>, running: Running) -> Self {
-        Self { queued: VecDeque::from([first]), source: Source::Running(reports, running) }
+        Self { queued: VecDeque::from([first]), source: Source::Running(reports, running), headers: None }
     }
 
     pub(super) fn finished(first: String, mut reports: mpsc::Receiver<String>, whole: Whole) -> Self {
@@ -45,15 +47,19 @@ impl Stream {
         while let Ok(report) = reports.try_recv() {
             queued.push_back(report);
         }
-        Self { queued, source: Source::Done(whole) }
+        Self { queued, source: Source::Done(whole), headers: None }
     }
 
-    pub(super) fn into_response(self, log: AccessLog) -> Response {
+    pub(super) fn into_response(mut self, log: AccessLog) -> Response {
+        let headers = self.headers.take();
         let events = stream::unfold((self, Some(log)), async |(mut stream, mut log)| {
             let data = stream.next(&mut log).await?;
             Some((Ok::<_, Infallible>(Event::default().data(data)), (stream, log)))
         });
         let mut response = Sse::new(events).keep_alive(KeepAlive::default()).into_response();
+        if let Some(headers) = headers {
+            response.headers_mut().extend(*headers);
+        }
         // nginx would hold the events back until its buffer is full.
         response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
         response

@@ -1,6 +1,9 @@
 //! The method table, and the way of a call: operation, authorize hook, arguments, tool.
 
-use std::{any::Any, panic::AssertUnwindSafe};
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use futures_util::FutureExt;
 use http::Extensions;
@@ -19,6 +22,7 @@ use crate::{
     prompt::AnyPrompt,
     protocol::{Era, Revision},
     schema,
+    shown::shown,
     tool::{AnyTool, BoxFuture, CallResult},
 };
 
@@ -30,6 +34,8 @@ pub(crate) struct Call {
     pub(crate) params: Box<Params>,
     pub(crate) extensions: Extensions,
     pub(crate) progress: Option<ProgressSink>,
+    /// The request's number in the log.
+    pub(crate) request: u64,
 }
 
 fn invalid_params(message: impl Into<String>) -> Failure {
@@ -38,22 +44,26 @@ fn invalid_params(message: impl Into<String>) -> Failure {
 
 impl McpServer {
     /// Acknowledges a notification. None has an effect here; the hook may still object to its sender.
-    pub(crate) fn notify(&self, extensions: &Extensions, method: &str) -> Result<(), Failure> {
-        self.0.may(extensions, Operation::Notify { method }).map_err(Failure::Refused)
+    pub(crate) fn notify(&self, extensions: &Extensions, method: &str, request: u64) -> Result<(), Failure> {
+        catch_unwind(AssertUnwindSafe(|| self.0.may(extensions, Operation::Notify { method })))
+            .map_err(|panic| panicked(request, &*panic))?
+            .map_err(Failure::Refused)
     }
 
     /// Answers one request. Dropping the future cancels the call.
     ///
     /// Everything is decided before the first `await`; what waits is the handler alone, so the future stays small.
     pub(crate) async fn answer(&self, call: Call) -> Result<Answer, Failure> {
-        match self.0.begin(call)? {
+        let request = call.request;
+        let begun = catch_unwind(AssertUnwindSafe(|| self.0.begin(call)));
+        match begun.map_err(|panic| panicked(request, &*panic))?? {
             Begun::Done(answer) => Ok(answer),
             Begun::Tool(tool, Input { ctx, arguments }) => {
-                let result = guarded(tool.name, tool.item.call(&ctx, arguments)).await?;
+                let result = guarded(request, tool.item.call(&ctx, arguments)).await?;
                 Ok(Answer::Call(result))
             }
             Begun::Prompt(prompt, Input { ctx, arguments }) => {
-                let messages = guarded(prompt.name, prompt.item.get(&ctx, arguments)).await?;
+                let messages = guarded(request, prompt.item.get(&ctx, arguments)).await?;
                 let messages = messages
                     .ok_or_else(|| invalid_params(format!("the arguments are not what {} takes", prompt.name)))?;
                 Ok(Answer::Prompt { description: prompt.item.description(), messages })
@@ -211,18 +221,20 @@ fn arguments_of(call: &mut Call) -> Result<Value, Failure> {
 }
 
 fn find<'a, T: ?Sized>(registry: &'a Registry<T>, name: &str, kind: &str) -> Result<&'a Entry<T>, Failure> {
-    registry.get(name).ok_or_else(|| {
-        let shown: String = name.chars().take(128).collect();
-        invalid_params(format!("there is no {kind} named {shown:?}; {kind}s/list has them all"))
-    })
+    registry
+        .get(name)
+        .ok_or_else(|| invalid_params(format!("there is no {kind} named {:?}; {kind}s/list has them all", shown(name))))
 }
 
-/// A panicking handler is an error of its own call and of nothing else.
-async fn guarded<T>(name: &str, handler: BoxFuture<'_, T>) -> Result<T, Failure> {
-    AssertUnwindSafe(handler).catch_unwind().await.map_err(|panic| {
-        tracing::error!(name, panic = panic_text(&*panic), "a handler panicked");
-        Failure::Method(ErrorObject::new(code::INTERNAL_ERROR, "the server failed; its log has the reason"))
-    })
+/// A panic, of a handler or of the authorize hook, is an error of its own request and of nothing else.
+async fn guarded<T>(request: u64, handler: BoxFuture<'_, T>) -> Result<T, Failure> {
+    AssertUnwindSafe(handler).catch_unwind().await.map_err(|panic| panicked(request, &*panic))
+}
+
+fn panicked(request: u64, panic: &(dyn Any + Send)) -> Failure {
+    tracing::error!(request, panic = panic_text(panic), "panicked");
+    let message = format!("the server failed; its log has the reason under request {request}");
+    Failure::Method(ErrorObject::new(code::INTERNAL_ERROR, message))
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> &str {
