@@ -78,13 +78,7 @@ conform step4 "$base/mcp" 2026-07-28 http-header-validation
 conform step4 "$base/mcp" 2025-11-25
 
 cargo build --quiet -p mcp-core --example conformance
-: >"$work/fixture.log"
-RUST_LOG=info "$target/debug/examples/conformance" 0 >"$work/fixture.log" 2>&1 &
-servers+=($!)
-until url=$(sed -n 's/.*listening on \(http:[^ ]*:[0-9][0-9]*\).*/\1/p' "$work/fixture.log") && [ -n "$url" ]; do
-  kill -0 $! 2>/dev/null || { cat "$work/fixture.log" >&2; exit 1; }
-  sleep 0.05
-done
-conform fixture "$url/mcp" 2026-07-28 http-header-validation json-schema-2020-12
-conform fixture "$url/mcp" 2025-11-25 json-schema-2020-12 server-session-lifecycle
+RUST_LOG=info start_program fixture "$target/debug/examples/conformance" 0
+conform fixture "$base/mcp" 2026-07-28 http-header-validation json-schema-2020-12
+conform fixture "$base/mcp" 2025-11-25 json-schema-2020-12 server-session-lifecycle
 summary

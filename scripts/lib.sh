@@ -4,6 +4,7 @@
 #   same NAME EXPECTED ACTUAL                            ok if they are equal
 #   build BIN…                                           builds binaries of the workspace (debug)
 #   start_server BIN [ARGS…]                             sets $port, $base, $server_pid, $server_log
+#   start_program NAME COMMAND…                          the same for any command that says where it listens
 #   post BODY [CURL ARGS…]                               POSTs to $base/mcp; sets $status, $body, $head
 #   summary                                              the closing line; fails if anything failed
 
@@ -51,27 +52,34 @@ build() {
 }
 
 start_server() {
-  local bin=$1 tries
+  local bin=$1
   shift
-  server_log="$work/$bin.$RANDOM.log"
+  start_program "$bin" "$target/debug/$bin" --port 0 "$@"
+}
+
+# start_program NAME COMMAND…: any server that says `listening on http://HOST:PORT`.
+start_program() {
+  local name=$1 tries
+  shift
+  server_log="$work/$name.$RANDOM.log"
   # Here, since the server's own redirection may come after the first look at it.
   : >"$server_log"
   set -m
-  "$target/debug/$bin" --port 0 "$@" >"$server_log" 2>&1 &
+  "$@" >"$server_log" 2>&1 &
   set +m
   server_pid=$!
   servers+=("$server_pid")
   for ((tries = 0; tries < 200; tries++)); do
-    # The server says where it listens; text or JSON, the URL reads the same.
-    port=$(sed -n 's/.*listening on http:[^ ]*:\([0-9][0-9]*\).*/\1/p' "$server_log")
-    if [ -n "$port" ]; then
-      base="http://localhost:$port"
+    # Text or JSON, the URL reads the same.
+    base=$(sed -n 's/.*listening on \(http:[^ "]*:[0-9][0-9]*\).*/\1/p' "$server_log")
+    if [ -n "$base" ]; then
+      port=${base##*:}
       return
     fi
     kill -0 "$server_pid" 2>/dev/null || break
     sleep 0.05
   done
-  echo "$bin did not start:" >&2
+  echo "$name did not start:" >&2
   cat "$server_log" >&2
   exit 1
 }
