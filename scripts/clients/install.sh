@@ -33,8 +33,10 @@ once() {
   "install_$part" >"$clients/$part.log" 2>&1 || return 1
   echo "$sum" >"$clients/$part.stamp"
 }
-# No script of a package has to run for the clients to work, so none may.
-install_npm() { (cd "$clients" && npm ci --ignore-scripts --no-audit --no-fund); }
+# Scripts of packages do not run, but for one: Claude Code's puts its binary, which came as a package, in its place.
+install_npm() {
+  (cd "$clients" && npm ci --ignore-scripts --no-audit --no-fund && node node_modules/@anthropic-ai/claude-code/install.cjs)
+}
 install_pip() {
   python3 -m venv --clear "$clients/venv" && "$venv_python" -m pip install --quiet -r "$pins/requirements.txt"
 }
