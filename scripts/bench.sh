@@ -2,14 +2,14 @@
 # Measures step 4 against a bare axum handler that answers the same JSON (crates/mcp-core/benches/bare_axum.rs):
 # release builds, one after the other in short rounds, so that a busy moment of the machine hits both alike.
 #
-#   scripts/bench.sh [ROUNDS] [SECONDS]        default: 7 rounds of 4 seconds each
+#   scripts/bench.sh [ROUNDS] [SECONDS]        default: 21 rounds of 2 seconds each
 #
 # Server and load generator have a core each, and the server's is the one that is busy: what is compared is what a core
 # can serve, not how the two share the machine. Needs two cores, wrk (Debian: apt-get install wrk), taskset, curl, jq.
 # Prints a table, and the medians as JSON on the last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-rounds=${1:-7} seconds=${2:-4} connections=32
+rounds=${1:-21} seconds=${2:-2} connections=32
 
 for tool in wrk curl jq taskset; do
   command -v "$tool" >/dev/null || { echo "bench.sh needs $tool" >&2; exit 1; }
