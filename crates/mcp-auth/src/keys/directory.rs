@@ -1,0 +1,156 @@
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use serde_json::json;
+
+use super::{KeyError, PublicKey};
+
+/// How often a watched directory is looked at. A new key has to be there within a second.
+const EVERY: Duration = Duration::from_millis(500);
+/// No key file is larger.
+const MAX_FILE: u64 = 64 * 1024;
+
+/// The public keys of a directory at one moment.
+#[derive(Debug, Default)]
+pub struct PublicKeys {
+    keys: Vec<PublicKey>,
+    jwks: Bytes,
+}
+
+impl PublicKeys {
+    fn new(keys: Vec<PublicKey>) -> Self {
+        let jwks = json!({ "keys": keys.iter().map(PublicKey::jwk).collect::<Vec<_>>() });
+        Self { keys, jwks: jwks.to_string().into() }
+    }
+
+    /// The keys, by file name.
+    pub fn keys(&self) -> &[PublicKey] {
+        &self.keys
+    }
+
+    /// The JWK Set as JSON (RFC 7517 §5), written once.
+    pub fn jwks(&self) -> Bytes {
+        self.jwks.clone()
+    }
+}
+
+/// A directory of public keys. It need not exist: until it does, there are no keys.
+#[derive(Debug)]
+pub struct KeyDirectory {
+    path: PathBuf,
+    current: ArcSwap<PublicKeys>,
+    seen: Mutex<Seen>,
+}
+
+/// Name, time and size of each key file at the last look.
+type Seen = Vec<(PathBuf, SystemTime, u64)>;
+
+impl KeyDirectory {
+    /// Reads the directory once.
+    pub fn open(path: impl Into<PathBuf>) -> Self {
+        let directory = Self { path: path.into(), current: ArcSwap::default(), seen: Mutex::default() };
+        directory.current.store(Arc::new(PublicKeys::new(Vec::new())));
+        directory.refresh();
+        directory
+    }
+
+    /// Goes on looking for new, changed and removed keys, twice a second, for as long as the process lives.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn watch(self: &Arc<Self>) {
+        let directory = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(EVERY).await;
+                let Some(directory) = directory.upgrade() else { break };
+                // Reading files blocks.
+                let _ = tokio::task::spawn_blocking(move || directory.refresh()).await;
+            }
+        });
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The keys as of the last look.
+    pub fn public_keys(&self) -> Arc<PublicKeys> {
+        self.current.load_full()
+    }
+
+    /// Looks now. A file that cannot be used is named in the log and left out; the others stay.
+    pub fn refresh(&self) {
+        let files = match key_files(&self.path) {
+            Ok(files) => files,
+            Err(error) => {
+                // Keep what there is: a directory that cannot be read for a moment is no order to forget its keys.
+                tracing::warn!(path = %self.path.display(), %error, "the key directory cannot be read");
+                return;
+            }
+        };
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if *seen == files {
+            return;
+        }
+        let mut keys: Vec<PublicKey> = Vec::new();
+        for (path, _, _) in &files {
+            match read(path) {
+                Ok(key) if keys.iter().any(|other| other.kid() == key.kid()) => {
+                    tracing::warn!(path = %path.display(), kid = key.kid(), "another key has this kid; left out");
+                }
+                Ok(key) => keys.push(key),
+                Err(error) => tracing::warn!(path = %path.display(), %error, "this key cannot be used; left out"),
+            }
+        }
+        let kids: Vec<_> = keys.iter().map(PublicKey::kid).collect();
+        tracing::info!(path = %self.path.display(), ?kids, "public keys");
+        self.current.store(Arc::new(PublicKeys::new(keys)));
+        *seen = files;
+    }
+}
+
+fn is_key_file(path: &Path) -> bool {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .is_some_and(|name| name.ends_with(".jwk.json") || name.ends_with(".pub.pem"))
+}
+
+fn key_files(directory: &Path) -> io::Result<Seen> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        if is_key_file(&path) {
+            // Gone between two looks: it will be gone at the next one too.
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            files.push((path, metadata.modified()?, metadata.len()));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(path: &Path) -> Result<PublicKey, KeyError> {
+    let file = |error| KeyError::File(path.to_owned(), error);
+    if fs::metadata(path).map_err(file)?.len() > MAX_FILE {
+        return Err(KeyError::Unusable(format!("it is larger than {MAX_FILE} bytes")));
+    }
+    let text = fs::read_to_string(path).map_err(file)?;
+    if path.extension().is_some_and(|extension| extension == "json") {
+        PublicKey::from_jwk(&text)
+    } else {
+        PublicKey::from_pem(text.as_bytes())
+    }
+}
