@@ -205,8 +205,8 @@ async fn reply(endpoint: Arc<Endpoint>, request: Request, log: &mut AccessLog) -
 
     let Some(token) = token else {
         let mut whole = endpoint.run(call, &id).await;
-        if let Some(caller) = session.filter(|_| whole.code.is_none()) {
-            whole = endpoint.open_session(whole, caller);
+        if let Some(owner) = session.filter(|_| whole.code.is_none()) {
+            whole = endpoint.open_session(whole, owner);
         }
         return Ok(accepts.deliver(whole));
     };
