@@ -64,7 +64,8 @@ json_matches() {
 text_matches() {
   jq -en --arg want "$1" --arg got "$2" '
     def line_same($w; $g):
-      ($w | split("…")) as $parts
+      # An empty string splits into no parts at all.
+      (if $w == "" then [""] else $w | split("…") end) as $parts
       | reduce range(1; $parts | length) as $i (
           if ($g | startswith($parts[0])) then $g[($parts[0] | length):] else null end;
           if . == null then null

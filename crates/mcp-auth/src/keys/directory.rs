@@ -24,7 +24,7 @@ pub struct PublicKeys {
 }
 
 impl PublicKeys {
-    fn new(keys: Vec<PublicKey>) -> Self {
+    pub(crate) fn new(keys: Vec<PublicKey>) -> Self {
         let jwks = json!({ "keys": keys.iter().map(PublicKey::jwk).collect::<Vec<_>>() });
         Self { keys, jwks: jwks.to_string().into() }
     }

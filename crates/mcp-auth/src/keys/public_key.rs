@@ -16,6 +16,7 @@ pub struct PublicKey {
     kid: String,
     algorithm: Algorithm,
     jwk: Value,
+    decoding: DecodingKey,
 }
 
 impl PublicKey {
@@ -32,6 +33,10 @@ impl PublicKey {
     /// The public JWK, with `kid`, `alg` and `use`.
     pub const fn jwk(&self) -> &Value {
         &self.jwk
+    }
+
+    pub(crate) const fn decoding_key(&self) -> &DecodingKey {
+        &self.decoding
     }
 
     /// A key from one JWK.
@@ -114,7 +119,8 @@ impl PublicKey {
         if let (Some(published), Value::Object(public)) = (published.as_object_mut(), public) {
             published.extend(public);
         }
-        Ok(Self { kid, algorithm, jwk: published })
+        let decoding = DecodingKey::from_jwk(&jwk).map_err(|error| KeyError::Unusable(error.to_string()))?;
+        Ok(Self { kid, algorithm, jwk: published, decoding })
     }
 }
 

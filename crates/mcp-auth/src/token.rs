@@ -1,0 +1,91 @@
+//! What a verified access token says, why one is refused, and who decides.
+
+use std::{future::Future, sync::Arc};
+
+use serde_json::{Map, Value};
+
+/// An access token after every check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AccessToken {
+    /// Who issued it (`iss`).
+    pub issuer: String,
+    /// Whom it speaks for (`sub`), unique within the issuer.
+    pub subject: String,
+    /// The client it was given to (`client_id`, or Keycloak's `azp`).
+    pub client_id: Option<String>,
+    /// A name to show a person (`preferred_username`).
+    pub username: Option<String>,
+    /// What it allows: `scope` and `scopes` together, each once.
+    pub scopes: Vec<String>,
+    /// When it ends, in seconds since 1970 (`exp`).
+    pub expires_at: u64,
+    /// The id of the key that signed it.
+    pub kid: String,
+    /// Every claim, as it was signed.
+    pub claims: Map<String, Value>,
+}
+
+/// Why a token is refused. [`TokenError::description`] may be told to its bearer; it holds nothing of the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// Not a signed JWT in compact form, or one with extensions that are not spoken here.
+    #[error("malformed: {0}")]
+    Malformed(&'static str),
+    /// The algorithm is not allowed, or not the key's.
+    #[error("algorithm")]
+    Algorithm,
+    /// No published key is meant.
+    #[error("unknown key")]
+    UnknownKey,
+    /// The signature is not the key's.
+    #[error("signature")]
+    Signature,
+    /// `exp` has passed.
+    #[error("expired")]
+    Expired,
+    /// `nbf` or `iat` is yet to come.
+    #[error("not yet valid")]
+    NotYetValid,
+    /// Issued by somebody else.
+    #[error("issuer")]
+    Issuer,
+    /// Meant for somebody else.
+    #[error("audience")]
+    Audience,
+    /// An ID token, a refresh token, or another kind of JWT.
+    #[error("not an access token")]
+    NotAnAccessToken,
+    /// A claim is missing or has the wrong type.
+    #[error("claim {0}")]
+    Claim(&'static str),
+    /// There is no key to verify with, so nothing can be said about the token.
+    #[error("no keys")]
+    NoKeys,
+}
+
+impl TokenError {
+    /// A sentence for `error_description` (RFC 6750 §3).
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Malformed(why) => why,
+            Self::Algorithm => "the token's algorithm is not accepted for its key",
+            Self::UnknownKey => "the token is signed with an unknown key",
+            Self::Signature => "the token's signature is not valid",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::Issuer => "the token is from another issuer",
+            Self::Audience => "the token is for another audience",
+            Self::NotAnAccessToken => "this is not an access token",
+            Self::Claim(_) => "a required claim of the token is missing or malformed",
+            Self::NoKeys => "the server has no keys to verify tokens with yet",
+        }
+    }
+}
+
+/// Decides about a credential.
+pub trait TokenVerifier: Send + Sync + 'static {
+    /// # Errors
+    /// Why the token is refused.
+    fn verify(&self, token: &str) -> impl Future<Output = Result<Arc<AccessToken>, TokenError>> + Send;
+}
