@@ -17,7 +17,7 @@ const EVERY: Duration = Duration::from_millis(500);
 const MAX_FILE: u64 = 64 * 1024;
 
 /// The public keys of a directory at one moment.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct PublicKeys {
     keys: Vec<PublicKey>,
     jwks: Bytes,
@@ -54,8 +54,8 @@ type Seen = Vec<(PathBuf, SystemTime, u64)>;
 impl KeyDirectory {
     /// Reads the directory once.
     pub fn open(path: impl Into<PathBuf>) -> Self {
-        let directory = Self { path: path.into(), current: ArcSwap::default(), seen: Mutex::default() };
-        directory.current.store(Arc::new(PublicKeys::new(Vec::new())));
+        let current = ArcSwap::from_pointee(PublicKeys::new(Vec::new()));
+        let directory = Self { path: path.into(), current, seen: Mutex::default() };
         directory.refresh();
         directory
     }
@@ -123,22 +123,26 @@ fn is_key_file(path: &Path) -> bool {
         .is_some_and(|name| name.ends_with(".jwk.json") || name.ends_with(".pub.pem"))
 }
 
-fn key_files(directory: &Path) -> io::Result<Seen> {
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+/// What is in a directory, in order of name; nothing if there is none.
+pub(super) fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut paths = match fs::read_dir(directory) {
+        Ok(entries) => entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<_>>>()?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),
     };
+    paths.sort();
+    Ok(paths)
+}
+
+fn key_files(directory: &Path) -> io::Result<Seen> {
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
+    for path in entries(directory)? {
         if is_key_file(&path) {
             // Gone between two looks: it will be gone at the next one too.
             let Ok(metadata) = fs::metadata(&path) else { continue };
             files.push((path, metadata.modified()?, metadata.len()));
         }
     }
-    files.sort();
     Ok(files)
 }
 

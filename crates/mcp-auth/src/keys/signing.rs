@@ -14,7 +14,7 @@ use jsonwebtoken::{EncodingKey, Header, jwk::Jwk};
 use rsa::{RsaPrivateKey, pkcs8::EncodePrivateKey, rand_core::OsRng};
 use serde::Serialize;
 
-use super::{Algorithm, KeyError, PublicKey};
+use super::{Algorithm, KeyError, PublicKey, directory::entries};
 
 const RSA_BITS: usize = 2048;
 
@@ -30,6 +30,10 @@ pub struct SigningKey {
 /// # Errors
 /// When the system has no randomness.
 pub fn make_pair(algorithm: Algorithm) -> Result<(String, PublicKey), KeyError> {
+    make(algorithm).map(|(private, key)| (private, key.public))
+}
+
+fn make(algorithm: Algorithm) -> Result<(String, SigningKey), KeyError> {
     let unusable = |why: String| KeyError::Unusable(why);
     let random = SystemRandom::new();
     let pkcs8: Vec<u8> = match algorithm {
@@ -48,8 +52,8 @@ pub fn make_pair(algorithm: Algorithm) -> Result<(String, PublicKey), KeyError> 
         }
     };
     let private = pem::encode(&pem::Pem::new("PRIVATE KEY", pkcs8));
-    let public = SigningKey::from_pem(&private, algorithm)?.public;
-    Ok((private, public))
+    let key = SigningKey::from_pem(&private, algorithm)?;
+    Ok((private, key))
 }
 
 impl SigningKey {
@@ -87,14 +91,15 @@ impl SigningKey {
     /// # Errors
     /// When the files cannot be written. One that is there already is never overwritten.
     pub fn create(directory: &Path, algorithm: Algorithm) -> Result<Self, KeyError> {
-        let (private, public) = make_pair(algorithm)?;
+        let (private, key) = make(algorithm)?;
+        let public = key.public();
         fs::create_dir_all(directory).map_err(|error| KeyError::File(directory.to_owned(), error))?;
         let name = format!("{}-{}", algorithm.as_str().to_lowercase(), &public.kid()[..8]);
         // The public half last: a key is in use from the moment that it is seen.
         write_new(&directory.join(format!("{name}.private.pem")), private.as_bytes(), 0o600)?;
         let jwk = serde_json::to_vec_pretty(public.jwk()).map_err(|error| KeyError::Unusable(error.to_string()))?;
         write_new(&directory.join(format!("{name}.jwk.json")), &jwk, 0o644)?;
-        Self::from_pem(&private, algorithm)
+        Ok(key)
     }
 
     /// Removes every key pair for `algorithm` from `directory`. Tokens that they signed are refused from then on.
@@ -140,15 +145,8 @@ type Pair = (PathBuf, std::time::SystemTime);
 
 /// The public files in `directory` that are for `algorithm` and have their private half beside them.
 fn pairs(directory: &Path, algorithm: Algorithm) -> Result<Vec<Pair>, KeyError> {
-    let failed = |error| KeyError::File(directory.to_owned(), error);
-    let entries = match fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
     let mut found = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(failed)?.path();
+    for path in entries(directory).map_err(|error| KeyError::File(directory.to_owned(), error))? {
         if !path.to_string_lossy().ends_with(".jwk.json") || !private_beside(&path).exists() {
             continue;
         }
@@ -158,7 +156,6 @@ fn pairs(directory: &Path, algorithm: Algorithm) -> Result<Vec<Pair>, KeyError> 
             found.push((path.clone(), modified.map_err(|error| KeyError::File(path, error))?));
         }
     }
-    found.sort();
     Ok(found)
 }
 

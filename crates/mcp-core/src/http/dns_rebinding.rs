@@ -53,7 +53,7 @@ use http::{
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::Whole;
+use super::{Whole, headers};
 use crate::shown::shown;
 
 /// Refuses requests for another host (421) or from another origin's page (403).
@@ -123,8 +123,8 @@ impl Allowed {
     }
 
     fn check(&self, version: Version, uri: &Uri, headers: &HeaderMap) -> Result<(), Whole> {
-        let host = text(headers, &HOST)
-            .map_err(|()| Whole::refusal(StatusCode::BAD_REQUEST, "send one Host header (RFC 9112 §3.2)"))?;
+        let host = headers::value(headers, &HOST)
+            .map_err(|_| Whole::refusal(StatusCode::BAD_REQUEST, "send one Host header (RFC 9112 §3.2)"))?;
         let for_this_server = |authority: &Authority| {
             if self.host(authority) {
                 Ok(())
@@ -153,7 +153,7 @@ impl Allowed {
             None if uri.authority().is_some() || version <= Version::HTTP_10 => {}
             None => return Err(Whole::refusal(StatusCode::BAD_REQUEST, "send one Host header (RFC 9112 §3.2)")),
         }
-        match text(headers, &ORIGIN) {
+        match headers::value(headers, &ORIGIN) {
             Ok(None) => Ok(()),
             Ok(Some(origin)) if self.origin(origin) => Ok(()),
             _ => Err(Whole::refusal(StatusCode::FORBIDDEN, "pages of this Origin may not call this server")),
@@ -171,16 +171,6 @@ fn is_localhost(host: &str) -> bool {
     port.is_some_and(|port| {
         port.is_empty() || port.strip_prefix(':').is_some_and(|digits| digits.bytes().all(|b| b.is_ascii_digit()))
     })
-}
-
-/// The value of a header that may stand only once.
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(Some).map_err(|_| ()),
-        _ => Err(()),
-    }
 }
 
 fn logged<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

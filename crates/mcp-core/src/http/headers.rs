@@ -19,19 +19,32 @@ fn mismatch(message: impl Into<String>) -> ErrorObject {
     ErrorObject::new(code::HEADER_MISMATCH, message)
 }
 
+/// What is wrong with a header that should be one line of text.
+#[derive(Clone, Copy)]
+pub(super) enum Flaw {
+    Twice,
+    NotText,
+}
+
 /// The value of a header that may stand only once.
+pub(super) fn value<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Flaw> {
+    let mut values = headers.get_all(name).iter();
+    match (values.next(), values.next()) {
+        (None, _) => Ok(None),
+        (Some(value), None) => value.to_str().map(Some).map_err(|_| Flaw::NotText),
+        _ => Err(Flaw::Twice),
+    }
+}
+
+/// [`value`], trimmed, for the headers of MCP.
 ///
 /// # Errors
 /// [`code::HEADER_MISMATCH`] when it stands twice or has characters outside visible ASCII.
 pub(super) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ErrorObject> {
-    let mut values = headers.get_all(name).iter();
-    match (values.next(), values.next()) {
-        (None, _) => Ok(None),
-        (Some(value), None) => match value.to_str() {
-            Ok(text) => Ok(Some(text.trim_matches([' ', '\t']))),
-            Err(_) => Err(mismatch(format!("the header {name} has characters outside visible ASCII"))),
-        },
-        _ => Err(mismatch(format!("the header {name} is given twice"))),
+    match value(headers, name) {
+        Ok(text) => Ok(text.map(|text| text.trim_matches([' ', '\t']))),
+        Err(Flaw::NotText) => Err(mismatch(format!("the header {name} has characters outside visible ASCII"))),
+        Err(Flaw::Twice) => Err(mismatch(format!("the header {name} is given twice"))),
     }
 }
 
