@@ -10,7 +10,6 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use jsonwebtoken::crypto;
 use serde_json::{Map, Value};
 
 use crate::{
@@ -37,6 +36,15 @@ pub struct JwtVerifier {
 enum Keys {
     Directory(Arc<KeyDirectory>),
     Fixed(Arc<PublicKeys>),
+}
+
+impl Keys {
+    fn current(&self) -> Arc<PublicKeys> {
+        match self {
+            Self::Directory(directory) => directory.public_keys(),
+            Self::Fixed(keys) => Arc::clone(keys),
+        }
+    }
 }
 
 /// A URL is compared as a [`ResourceUri`], anything else exactly.
@@ -88,19 +96,15 @@ impl JwtVerifier {
     }
 
     fn check(&self, token: &str, now: SystemTime) -> Result<AccessToken, TokenError> {
-        let keys = match &self.keys {
-            Keys::Directory(directory) => directory.public_keys(),
-            Keys::Fixed(keys) => Arc::clone(keys),
-        };
+        let keys = self.keys.current();
         let parts = Parts::split(token)?;
         let header = Header::decode(parts.header)?;
         if keys.keys().is_empty() {
             return Err(TokenError::NoKeys);
         }
         let key = select(&keys, &header)?;
-        let signed =
-            crypto::verify(parts.signature, parts.signed, key.decoding_key(), key.algorithm().for_jsonwebtoken());
-        if !matches!(signed, Ok(true)) {
+        // What is not base64url in one spelling is no signature.
+        if !decode(parts.signature).is_some_and(|signature| key.verify(parts.signed, &signature)) {
             return Err(TokenError::Signature);
         }
         let claims = decode(parts.claims)
@@ -134,9 +138,10 @@ impl JwtVerifier {
             client_id: optional("client_id").or_else(|| optional("azp")),
             username: optional("preferred_username"),
             scopes: scopes(&claims)?,
+            roles: roles(&claims)?,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]
             expires_at: expires as u64,
-            kid: key.kid().to_owned(),
+            kid: Some(key.kid().to_owned()),
             claims,
         })
     }
@@ -160,6 +165,10 @@ impl JwtVerifier {
 impl TokenVerifier for JwtVerifier {
     async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, TokenError> {
         self.check(token, SystemTime::now()).map(Arc::new)
+    }
+
+    fn epoch(&self) -> u64 {
+        self.keys.current().epoch()
     }
 }
 
@@ -287,28 +296,48 @@ fn kind(claims: &Map<String, Value>) -> Result<(), TokenError> {
 
 /// `scope` is one string with spaces (RFC 9068 §2.2.3); some providers write `scopes`, a string or an array.
 fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
-    let mut scopes: Vec<String> = Vec::new();
-    let mut add = |text: &str| {
-        for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
-            if !scopes.iter().any(|other| other == scope) {
-                scopes.push(scope.to_owned());
-            }
-        }
-    };
+    let mut scopes = Vec::new();
     match claims.get("scope") {
         None => {}
-        Some(Value::String(text)) => add(text),
+        Some(Value::String(text)) => add(&mut scopes, text),
         Some(_) => return Err(TokenError::Claim("scope")),
     }
     match claims.get("scopes") {
         None => {}
-        Some(Value::String(text)) => add(text),
+        Some(Value::String(text)) => add(&mut scopes, text),
         Some(Value::Array(items)) => {
             for item in items {
-                add(item.as_str().ok_or(TokenError::Claim("scopes"))?);
+                add(&mut scopes, item.as_str().ok_or(TokenError::Claim("scopes"))?);
             }
         }
         Some(_) => return Err(TokenError::Claim("scopes")),
     }
     Ok(scopes)
+}
+
+fn add(scopes: &mut Vec<String>, text: &str) {
+    for scope in text.split(' ').filter(|scope| !scope.is_empty()) {
+        if !scopes.iter().any(|other| other == scope) {
+            scopes.push(scope.to_owned());
+        }
+    }
+}
+
+/// `roles` (RFC 9068 §2.2.3.1), and where Keycloak keeps those of a realm. A role is one string, spaces and all.
+fn roles(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
+    let of_realm = match claims.get("realm_access") {
+        None => None,
+        Some(Value::Object(access)) => access.get("roles"),
+        Some(_) => return Err(TokenError::Claim("realm_access")),
+    };
+    let mut roles: Vec<String> = Vec::new();
+    for list in [claims.get("roles"), of_realm].into_iter().flatten() {
+        for role in list.as_array().ok_or(TokenError::Claim("roles"))? {
+            let role = role.as_str().ok_or(TokenError::Claim("roles"))?;
+            if !roles.iter().any(|other| other == role) {
+                roles.push(role.to_owned());
+            }
+        }
+    }
+    Ok(roles)
 }

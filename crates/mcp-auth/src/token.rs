@@ -15,12 +15,14 @@ pub struct AccessToken {
     pub client_id: Option<String>,
     /// A name to show a person (`preferred_username`).
     pub username: Option<String>,
-    /// What it allows: `scope` and `scopes` together, each once.
+    /// What it allows the client: `scope` and `scopes` together, each once.
     pub scopes: Vec<String>,
+    /// What the person may do at all: `roles` and Keycloak's `realm_access.roles` together, each once.
+    pub roles: Vec<String>,
     /// When it ends, in seconds since 1970 (`exp`).
     pub expires_at: u64,
-    /// The id of the key that signed it.
-    pub kid: String,
+    /// The id of the key that signed it, if it is a signed one.
+    pub kid: Option<String>,
     /// Every claim, as it was signed.
     pub claims: Map<String, Value>,
 }
@@ -88,4 +90,10 @@ pub trait TokenVerifier: Send + Sync + 'static {
     /// # Errors
     /// Why the token is refused.
     fn verify(&self, token: &str) -> impl Future<Output = Result<Arc<AccessToken>, TokenError>> + Send;
+
+    /// Grows whenever something that vouched for tokens no longer does, such as a key that was removed: what was
+    /// verified before has to be verified again. Asked for each request, so it must be cheap.
+    fn epoch(&self) -> u64 {
+        0
+    }
 }

@@ -61,7 +61,7 @@ fn claims() -> Value {
     json!({
         "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": now(), "exp": now() + 600,
         "scope": "mcp:read mcp:tools", "scopes": ["mcp:tools", "mcp:run"],
-        "preferred_username": "alice", "client_id": "test",
+        "preferred_username": "alice", "client_id": "test", "roles": ["user"], "realm_access": { "roles": ["admin", "user"] },
     })
 }
 
@@ -131,7 +131,8 @@ async fn what_a_good_token_says() {
     assert_eq!((token.issuer.as_str(), token.subject.as_str()), (ISSUER, "alice"));
     assert_eq!((token.client_id.as_deref(), token.username.as_deref()), (Some("test"), Some("alice")));
     assert_eq!(token.scopes, ["mcp:read", "mcp:tools", "mcp:run"]);
-    assert_eq!(token.kid, RSA.public.kid());
+    assert_eq!(token.kid.as_deref(), Some(RSA.public.kid()));
+    assert_eq!(token.roles, ["user", "admin"]);
     assert_eq!(i64::try_from(token.expires_at).unwrap(), token.claims["exp"].as_i64().unwrap());
 }
 

@@ -6,41 +6,15 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use bytes::Bytes;
-use serde_json::json;
 
-use super::{KeyError, PublicKey};
+use super::{KeyError, PublicKey, PublicKeys};
 
 /// How often a watched directory is looked at. A new key has to be there within a second.
 const EVERY: Duration = Duration::from_millis(500);
 /// No key file is larger.
 const MAX_FILE: u64 = 64 * 1024;
 
-/// The public keys of a directory at one moment.
-#[derive(Debug)]
-pub struct PublicKeys {
-    keys: Vec<PublicKey>,
-    jwks: Bytes,
-}
-
-impl PublicKeys {
-    pub(crate) fn new(keys: Vec<PublicKey>) -> Self {
-        let jwks = json!({ "keys": keys.iter().map(PublicKey::jwk).collect::<Vec<_>>() });
-        Self { keys, jwks: jwks.to_string().into() }
-    }
-
-    /// The keys, by file name.
-    pub fn keys(&self) -> &[PublicKey] {
-        &self.keys
-    }
-
-    /// The JWK Set as JSON (RFC 7517 §5), written once.
-    pub fn jwks(&self) -> Bytes {
-        self.jwks.clone()
-    }
-}
-
-/// A directory of public keys. It need not exist: until it does, there are no keys.
+/// A directory of public keys, or one file of them. It need not exist: until it does, there are no keys.
 #[derive(Debug)]
 pub struct KeyDirectory {
     path: PathBuf,
@@ -52,7 +26,7 @@ pub struct KeyDirectory {
 type Seen = Vec<(PathBuf, SystemTime, u64)>;
 
 impl KeyDirectory {
-    /// Reads the directory once.
+    /// Reads the directory, or the one file (`NAME.json` with a JWK or a JWK Set, or a PEM), once.
     pub fn open(path: impl Into<PathBuf>) -> Self {
         let current = ArcSwap::from_pointee(PublicKeys::new(Vec::new()));
         let directory = Self { path: path.into(), current, seen: Mutex::default() };
@@ -100,19 +74,17 @@ impl KeyDirectory {
         if *seen == files {
             return;
         }
-        let mut keys: Vec<PublicKey> = Vec::new();
+        let mut keys = Vec::new();
         for (path, _, _) in &files {
             match read(path) {
-                Ok(key) if keys.iter().any(|other| other.kid() == key.kid()) => {
-                    tracing::warn!(path = %path.display(), kid = key.kid(), "another key has this kid; left out");
-                }
-                Ok(key) => keys.push(key),
+                Ok(of_this_file) => keys.extend(of_this_file),
                 Err(error) => tracing::warn!(path = %path.display(), %error, "this key cannot be used; left out"),
             }
         }
-        let kids: Vec<_> = keys.iter().map(PublicKey::kid).collect();
+        let keys = self.current.load().followed_by(keys);
+        let kids: Vec<_> = keys.keys().iter().map(PublicKey::kid).collect();
         tracing::info!(path = %self.path.display(), ?kids, "public keys");
-        self.current.store(Arc::new(PublicKeys::new(keys)));
+        self.current.store(Arc::new(keys));
         *seen = files;
     }
 }
@@ -120,7 +92,7 @@ impl KeyDirectory {
 fn is_key_file(path: &Path) -> bool {
     path.file_name()
         .and_then(|name| name.to_str())
-        .is_some_and(|name| name.ends_with(".jwk.json") || name.ends_with(".pub.pem"))
+        .is_some_and(|name| [".jwk.json", ".jwks.json", ".pub.pem"].iter().any(|ending| name.ends_with(ending)))
 }
 
 /// What is in a directory, in order of name; nothing if there is none.
@@ -134,10 +106,11 @@ pub(super) fn entries(directory: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn key_files(directory: &Path) -> io::Result<Seen> {
+fn key_files(place: &Path) -> io::Result<Seen> {
     let mut files = Vec::new();
-    for path in entries(directory)? {
-        if is_key_file(&path) {
+    let single = place.is_file();
+    for path in if single { vec![place.to_owned()] } else { entries(place)? } {
+        if single || is_key_file(&path) {
             // Gone between two looks: it will be gone at the next one too.
             let Ok(metadata) = fs::metadata(&path) else { continue };
             files.push((path, metadata.modified()?, metadata.len()));
@@ -146,15 +119,15 @@ fn key_files(directory: &Path) -> io::Result<Seen> {
     Ok(files)
 }
 
-fn read(path: &Path) -> Result<PublicKey, KeyError> {
+fn read(path: &Path) -> Result<Vec<PublicKey>, KeyError> {
     let file = |error| KeyError::File(path.to_owned(), error);
     if fs::metadata(path).map_err(file)?.len() > MAX_FILE {
         return Err(KeyError::Unusable(format!("it is larger than {MAX_FILE} bytes")));
     }
     let text = fs::read_to_string(path).map_err(file)?;
     if path.extension().is_some_and(|extension| extension == "json") {
-        PublicKey::from_jwk(&text)
+        PublicKey::from_jwk_or_set(&text)
     } else {
-        PublicKey::from_pem(text.as_bytes())
+        PublicKey::from_pem(text.as_bytes()).map(|key| vec![key])
     }
 }

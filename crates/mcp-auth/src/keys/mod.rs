@@ -1,12 +1,13 @@
 //! Keys in a directory, and the JWK Set that publishes them (RFC 7517).
 //!
-//! A key is a public JWK in `NAME.jwk.json` (or a PEM in `NAME.pub.pem`), and the private half, where tokens are made,
+//! A key is a public JWK in `NAME.jwk.json` (or a JWK Set in `NAME.jwks.json`, or a PEM in `NAME.pub.pem`), and the private half, where tokens are made,
 //! a PKCS #8 PEM in `NAME.private.pem`. A server reads the public ones alone. Rotation is a new file: a
 //! [`KeyDirectory`] that watches sees it within a second.
 
 mod algorithm;
 mod directory;
 mod public_key;
+mod public_keys;
 #[cfg(feature = "signing")]
 mod signing;
 
@@ -14,8 +15,9 @@ mod signing;
 pub use self::signing::{SigningKey, make_pair};
 pub use self::{
     algorithm::{Algorithm, UnknownAlgorithm},
-    directory::{KeyDirectory, PublicKeys},
+    directory::KeyDirectory,
     public_key::PublicKey,
+    public_keys::PublicKeys,
 };
 
 /// Why a key cannot be used.

@@ -1,14 +1,21 @@
+use std::ops::RangeInclusive;
+
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256,
+    RsaPublicKeyComponents,
+};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{
     DecodingKey,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, PublicKeyUse, ThumbprintHash},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm, KeyOperations, PublicKeyUse, ThumbprintHash},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Algorithm, KeyError};
+use crate::strict_json;
 
-/// The smallest RSA modulus accepted, in bytes (RFC 7518 §3.3: 2048 bits or larger).
-const MIN_RSA_BYTES: usize = 256;
+/// RSA moduli, in bytes: 2048 bits or larger (RFC 7518 §3.3), and none that makes verifying a burden.
+const RSA_BYTES: RangeInclusive<usize> = 256..=1024;
 
 /// A public key bound to one algorithm, as it is published.
 #[derive(Clone, Debug)]
@@ -16,7 +23,8 @@ pub struct PublicKey {
     kid: String,
     algorithm: Algorithm,
     jwk: Value,
-    decoding: DecodingKey,
+    /// Parsed once: a point off its curve is found here, and no request pays for it.
+    key: ParsedPublicKey,
 }
 
 impl PublicKey {
@@ -35,23 +43,29 @@ impl PublicKey {
         &self.jwk
     }
 
-    pub(crate) const fn decoding_key(&self) -> &DecodingKey {
-        &self.decoding
+    /// Whether `signature` (RFC 7518 §3.3–3.5: for ES256 the two numbers side by side) is this key's over `message`.
+    pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.key.verify_sig(message, signature).is_ok()
     }
 
     /// A key from one JWK.
     ///
     /// # Errors
-    /// When it is not JSON, has a private or symmetric member, is not for signatures, is of a type or curve that is not
-    /// served here, is RSA below 2048 bits, or names an algorithm that its type does not have.
+    /// When it is not a JSON object, has a private or symmetric member, is not for signatures, is of a type or curve that
+    /// is not served here, is RSA outside 2048 to 8192 bits, is no point of its curve, or names an algorithm that its
+    /// type does not have.
     pub fn from_jwk(text: &str) -> Result<Self, KeyError> {
-        let unusable = |why: &str| KeyError::Unusable(why.to_owned());
-        let value: Value = serde_json::from_str(text).map_err(|error| KeyError::Unusable(error.to_string()))?;
+        let object = strict_json::object(text.as_bytes()).map_err(|error| KeyError::Unusable(error.to_string()))?;
+        Self::from_object(object)
+    }
+
+    pub(super) fn from_object(jwk: Map<String, Value>) -> Result<Self, KeyError> {
         // RFC 7518 §6.2.2, §6.3.2, §6.4.1: none of these belongs where a public key is expected.
-        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| value.get(member).is_some()) {
-            return Err(unusable("it holds a private or symmetric key; publish the public half alone"));
+        if ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].iter().any(|member| jwk.contains_key(*member)) {
+            let why = "it holds a private or symmetric key; publish the public half alone";
+            return Err(KeyError::Unusable(why.to_owned()));
         }
-        let jwk: Jwk = serde_json::from_value(value).map_err(|error| KeyError::Unusable(error.to_string()))?;
+        let jwk = serde_json::from_value(Value::Object(jwk)).map_err(|error| KeyError::Unusable(error.to_string()))?;
         Self::of(jwk)
     }
 
@@ -72,6 +86,9 @@ impl PublicKey {
         if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
             return Err(unusable("its use is not signatures"));
         }
+        if jwk.common.key_operations.as_ref().is_some_and(|all| !all.contains(&KeyOperations::Verify)) {
+            return Err(unusable("its key_ops do not include verify"));
+        }
         let algorithm = match (&jwk.algorithm, jwk.common.key_algorithm) {
             (AlgorithmParameters::RSA(_), None | Some(KeyAlgorithm::RS256)) => Algorithm::RS256,
             (AlgorithmParameters::RSA(_), Some(KeyAlgorithm::PS256)) => Algorithm::PS256,
@@ -88,26 +105,40 @@ impl PublicKey {
             _ => return Err(unusable("its type, curve and algorithm are none of RS256, PS256, ES256, EdDSA")),
         };
         let bytes = |text: &str| BASE64_URL_SAFE_NO_PAD.decode(text).map_err(|_| unusable("it is not base64url"));
-        let public = match &jwk.algorithm {
+        let rejected = |_| unusable("it is no public key of its type");
+        let (public, key) = match &jwk.algorithm {
             AlgorithmParameters::RSA(rsa) => {
-                bytes(&rsa.e)?;
-                let modulus = bytes(&rsa.n)?;
-                if modulus.iter().skip_while(|byte| **byte == 0).count() < MIN_RSA_BYTES {
-                    return Err(unusable("its RSA modulus is shorter than 2048 bits"));
+                let (n, e) = (bytes(&rsa.n)?, bytes(&rsa.e)?);
+                let n = &n[n.iter().take_while(|byte| **byte == 0).count()..];
+                if !RSA_BYTES.contains(&n.len()) {
+                    return Err(unusable("its RSA modulus is not of 2048 to 8192 bits"));
                 }
-                json!({ "kty": "RSA", "n": rsa.n, "e": rsa.e })
+                let parameters = match algorithm {
+                    Algorithm::PS256 => &RSA_PSS_2048_8192_SHA256,
+                    _ => &RSA_PKCS1_2048_8192_SHA256,
+                };
+                let key = RsaPublicKeyComponents { n, e: &e }.to_parsed_public_key(parameters).map_err(rejected)?;
+                (json!({ "kty": "RSA", "n": rsa.n, "e": rsa.e }), key)
             }
             AlgorithmParameters::EllipticCurve(ec) => {
-                if [bytes(&ec.x)?.len(), bytes(&ec.y)?.len()] != [32, 32] {
+                let (x, y) = (bytes(&ec.x)?, bytes(&ec.y)?);
+                if [x.len(), y.len()] != [32, 32] {
                     return Err(unusable("its coordinates are not of P-256"));
                 }
-                json!({ "kty": "EC", "crv": "P-256", "x": ec.x, "y": ec.y })
+                // SEC 1 §2.3.3: 4 says that both coordinates follow.
+                let point = [&[4], x.as_slice(), &y].concat();
+                let key = ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point).map_err(rejected)?;
+                (json!({ "kty": "EC", "crv": "P-256", "x": ec.x, "y": ec.y }), key)
             }
             AlgorithmParameters::OctetKeyPair(okp) => {
-                if bytes(&okp.x)?.len() != 32 {
+                let x = bytes(&okp.x)?;
+                if x.len() != 32 {
                     return Err(unusable("it is not an Ed25519 key"));
                 }
-                json!({ "kty": "OKP", "crv": "Ed25519", "x": okp.x })
+                (
+                    json!({ "kty": "OKP", "crv": "Ed25519", "x": okp.x }),
+                    ParsedPublicKey::new(&ED25519, x).map_err(rejected)?,
+                )
             }
             _ => return Err(unusable("its type is not served here")),
         };
@@ -119,8 +150,7 @@ impl PublicKey {
         if let (Some(published), Value::Object(public)) = (published.as_object_mut(), public) {
             published.extend(public);
         }
-        let decoding = DecodingKey::from_jwk(&jwk).map_err(|error| KeyError::Unusable(error.to_string()))?;
-        Ok(Self { kid, algorithm, jwk: published, decoding })
+        Ok(Self { kid, algorithm, jwk: published, key })
     }
 }
 

@@ -1,0 +1,1 @@
+//! Forged tokens and bent requests against an MCP server.
