@@ -16,10 +16,9 @@ use crate::{
     AccessToken, ResourceUri, TokenError, TokenVerifier,
     keys::{Algorithm, KeyDirectory, PublicKey, PublicKeys},
     strict_json,
+    token::MAX_TOKEN,
 };
 
-/// No token is parsed beyond this, in bytes.
-const MAX_TOKEN: usize = 16 * 1024;
 /// 9999-12-31T23:59:59Z. A later time is a mistake or a trick, not a date.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 

@@ -1,19 +1,33 @@
 //! The resource server's side of OAuth, for any tower service.
 //!
-//! Layout:
-//! - [`keys`]: a directory of public keys and its JWKS; with the feature `signing`, making keys and tokens;
-//! - [`ResourceUri`]: what a token is for, and when two spellings name the same;
+//! Layout, in the order a request meets it:
+//! - [`cors()`]: so that a client in a browser may ask at all;
+//! - [`Guard`]: nobody gets in without a valid token; [`Challenge`], what those are told who do not; [`Principal`], who
+//!   did; [`audit`], one event for each decision;
 //! - [`TokenVerifier`], [`AccessToken`], [`TokenError`]: who decides about a token, what it says, why it is refused;
-//! - [`JwtVerifier`]: signed tokens.
+//! - [`VerifiedTokens`]: remembers what was decided; [`JwtVerifier`]: decides about signed tokens;
+//! - [`ResourceUri`]: what a token is for, and when two spellings name the same;
+//! - [`keys`]: a directory of public keys and its JWKS; with the feature `signing`, making keys and tokens.
 
+pub mod audit;
+mod challenge;
+mod cors;
+mod guard;
 mod jwt;
 pub mod keys;
+mod principal;
 mod resource_uri;
 mod strict_json;
 mod token;
+mod verified;
 
 pub use self::{
+    challenge::{Challenge, ChallengeError},
+    cors::cors,
+    guard::{Guard, Guarded},
     jwt::JwtVerifier,
+    principal::Principal,
     resource_uri::{ResourceUri, ResourceUriError},
     token::{AccessToken, TokenError, TokenVerifier},
+    verified::VerifiedTokens,
 };

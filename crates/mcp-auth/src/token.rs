@@ -4,6 +4,9 @@ use std::{future::Future, sync::Arc};
 
 use serde_json::{Map, Value};
 
+/// No token is parsed beyond this, in bytes.
+pub(crate) const MAX_TOKEN: usize = 16 * 1024;
+
 /// An access token after every check.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessToken {
