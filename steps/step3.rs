@@ -68,7 +68,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    logging::init(args.log_format);
+    let _log = logging::init(args.log_format);
+    let (listeners, port) = listen(&args.host, args.port).await?;
 
     let mcp = McpServer::builder("step3", env!("CARGO_PKG_VERSION"))
         .instructions("A tutorial server: echo and the time of day.")
@@ -85,7 +86,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         // Outermost, so that a page of another site reaches nothing at all.
         .layer(DnsRebindingLayer::for_listener(&args.host));
 
-    serve(app, &args).await
+    serve(app, listeners, &args.host, port).await
 }
 
 async fn health() -> Json<Value> {
@@ -93,14 +94,12 @@ async fn health() -> Json<Value> {
 }
 
 /// Serves `app` on every address of the host until Ctrl-C or SIGTERM.
-async fn serve(app: Router, args: &Args) -> anyhow::Result<()> {
+async fn serve(app: Router, listeners: Vec<TcpListener>, host: &str, port: u16) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
-    let mut port = args.port;
-    for listener in listen(&args.host, args.port).await? {
-        port = listener.local_addr()?.port();
+    for listener in listeners {
         servers.spawn(axum::serve(listener, app.clone()).with_graceful_shutdown(stop()).into_future());
     }
-    let host = args.host.parse::<Ipv6Addr>().map_or_else(|_| args.host.clone(), |address| format!("[{address}]"));
+    let host = host.parse::<Ipv6Addr>().map_or_else(|_| host.to_owned(), |address| format!("[{address}]"));
     tracing::info!("listening on http://{host}:{port}");
 
     tokio::select! {
@@ -111,7 +110,7 @@ async fn serve(app: Router, args: &Args) -> anyhow::Result<()> {
 }
 
 /// A client may try either address of `localhost` first, so the server has to be on both.
-async fn listen(host: &str, mut port: u16) -> anyhow::Result<Vec<TcpListener>> {
+async fn listen(host: &str, mut port: u16) -> anyhow::Result<(Vec<TcpListener>, u16)> {
     let addresses: Vec<IpAddr> = match host {
         // Whatever the hosts file says: browsers and clients take both for granted.
         "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
@@ -139,7 +138,7 @@ async fn listen(host: &str, mut port: u16) -> anyhow::Result<Vec<TcpListener>> {
     if listeners.is_empty() {
         bail!("{host} is not an address of this machine; choose another with --host");
     }
-    Ok(listeners)
+    Ok((listeners, port))
 }
 
 /// Resolves on Ctrl-C, and on the SIGTERM that a service manager sends.

@@ -85,7 +85,8 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    logging::init(args.log_format);
+    let _log = logging::init(args.log_format);
+    let (listeners, port) = listen(&args.host, args.port).await?;
 
     let mcp = McpServer::builder("step5", env!("CARGO_PKG_VERSION"))
         .instructions("A tutorial server: echo, the time of day, and arithmetic.")
@@ -109,7 +110,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         // Outermost, so that a page of another site reaches nothing at all.
         .layer(DnsRebindingLayer::for_listener(&args.host));
 
-    serve(app, &args).await
+    serve(app, listeners, &args.host, port).await
 }
 
 async fn health(State(keys): State<Arc<KeyDirectory>>) -> Json<Value> {
@@ -130,18 +131,16 @@ async fn jwks(State(keys): State<Arc<KeyDirectory>>) -> Response {
 }
 
 /// Serves `app` on every address of the host until Ctrl-C or SIGTERM.
-async fn serve(app: Router, args: &Args) -> anyhow::Result<()> {
+async fn serve(app: Router, listeners: Vec<TcpListener>, host: &str, port: u16) -> anyhow::Result<()> {
     let mut servers = JoinSet::new();
-    let mut port = args.port;
-    for listener in listen(&args.host, args.port).await? {
-        port = listener.local_addr()?.port();
+    for listener in listeners {
         // Progress is small packets one after another: without this, each waits for the last to be acknowledged.
         let listener = listener.tap_io(|connection| {
             let _ = connection.set_nodelay(true);
         });
         servers.spawn(axum::serve(listener, app.clone()).with_graceful_shutdown(stop()).into_future());
     }
-    let host = args.host.parse::<Ipv6Addr>().map_or_else(|_| args.host.clone(), |address| format!("[{address}]"));
+    let host = host.parse::<Ipv6Addr>().map_or_else(|_| host.to_owned(), |address| format!("[{address}]"));
     tracing::info!("listening on http://{host}:{port}");
 
     tokio::select! {
@@ -152,7 +151,7 @@ async fn serve(app: Router, args: &Args) -> anyhow::Result<()> {
 }
 
 /// A client may try either address of `localhost` first, so the server has to be on both.
-async fn listen(host: &str, mut port: u16) -> anyhow::Result<Vec<TcpListener>> {
+async fn listen(host: &str, mut port: u16) -> anyhow::Result<(Vec<TcpListener>, u16)> {
     let addresses: Vec<IpAddr> = match host {
         // Whatever the hosts file says: browsers and clients take both for granted.
         "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
@@ -180,7 +179,7 @@ async fn listen(host: &str, mut port: u16) -> anyhow::Result<Vec<TcpListener>> {
     if listeners.is_empty() {
         bail!("{host} is not an address of this machine; choose another with --host");
     }
-    Ok(listeners)
+    Ok((listeners, port))
 }
 
 /// Resolves on Ctrl-C, and on the SIGTERM that a service manager sends.

@@ -35,7 +35,7 @@ const SILENCE: &[u8] = b"RIFF,\x00\x00\x00WAVE\
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
-    logging::init(LogFormat::Text);
+    let _log = logging::init(LogFormat::Text);
     let port: u16 = env::args().nth(1).ok_or("usage: conformance PORT")?.parse()?;
 
     let mcp = McpServer::builder("conformance", env!("CARGO_PKG_VERSION"))

@@ -29,6 +29,7 @@ impl Algorithm {
         }
     }
 
+    #[cfg(feature = "signing")]
     pub(crate) const fn for_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
         match self {
             Self::RS256 => jsonwebtoken::Algorithm::RS256,

@@ -7,7 +7,7 @@ use std::{
 
 use http::StatusCode;
 
-use crate::{jsonrpc::Id, shown::shown};
+use crate::{Caller, jsonrpc::Id, shown::shown};
 
 /// Numbers the requests of this process, so that an answer can say where in the log its reason is.
 static REQUESTS: AtomicU64 = AtomicU64::new(1);
@@ -20,13 +20,15 @@ pub(super) struct AccessLog {
     /// The JSON-RPC id, by which the client knows the request.
     id: Option<String>,
     name: Option<String>,
+    /// Who is calling, if anybody was asked.
+    subject: Option<String>,
     finished: bool,
 }
 
 impl AccessLog {
     pub(super) fn start() -> Self {
         let request = REQUESTS.fetch_add(1, Ordering::Relaxed);
-        Self { request, started: Instant::now(), method: None, id: None, name: None, finished: false }
+        Self { request, started: Instant::now(), method: None, id: None, name: None, subject: None, finished: false }
     }
 
     pub(super) fn message(&mut self, method: &str, id: Option<&Id>, name: Option<&str>) {
@@ -36,6 +38,10 @@ impl AccessLog {
             Id::Integer(id) => id.to_string(),
         });
         self.name = name.map(|name| shown(name).to_owned());
+    }
+
+    pub(super) fn caller(&mut self, caller: Option<&Caller>) {
+        self.subject = caller.map(|caller| shown(&caller.subject).to_owned());
     }
 
     pub(super) fn finish(mut self, status: StatusCode, code: Option<i64>) {
@@ -50,6 +56,7 @@ impl AccessLog {
                 method = self.method,
                 tool,
                 prompt,
+                subject = self.subject,
                 status = status.as_u16(),
                 ms = self.ms(),
                 id = self.id,
@@ -66,6 +73,7 @@ impl AccessLog {
             method = self.method,
             tool,
             prompt,
+            subject = self.subject,
             status,
             code,
             ms = self.ms(),

@@ -51,7 +51,7 @@ use self::{
     sse::Stream,
 };
 use crate::{
-    McpServer,
+    Caller, McpServer,
     authorize::RefusalParts,
     call::ProgressSink,
     jsonrpc::{ErrorObject, Id, Message, Params, ParseError, code},
@@ -271,6 +271,7 @@ impl Endpoint {
         accepts: Accepts,
         log: &mut AccessLog,
     ) -> Result<Option<Admitted>, Whole> {
+        log.caller(parts.extensions.get::<Caller>());
         let message = Message::parse(body)
             .map_err(|ParseError { id, error }| Whole::error(StatusCode::BAD_REQUEST, &error, id.as_ref()))?;
         let (id, method, params) = match message {

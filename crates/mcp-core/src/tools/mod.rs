@@ -5,5 +5,6 @@ mod echo;
 mod get_time;
 mod multiply;
 mod number;
+mod whoami;
 
-pub use self::{add::Add, echo::Echo, get_time::GetTime, multiply::Multiply};
+pub use self::{add::Add, echo::Echo, get_time::GetTime, multiply::Multiply, whoami::WhoAmI};
