@@ -4,6 +4,7 @@
 //! - [`cors()`]: so that a client in a browser may ask at all;
 //! - [`Guard`]: nobody gets in without a valid token; [`Challenge`], what those are told who do not; [`Principal`], who
 //!   did; [`audit`], one event for each decision;
+//! - [`strict`]: one reading of a request, in front of an MCP service that is not ours;
 //! - [`TokenVerifier`], [`AccessToken`], [`TokenError`]: who decides about a token, what it says, why it is refused;
 //! - [`VerifiedTokens`]: remembers what was decided; [`JwtVerifier`]: decides about signed tokens;
 //! - [`ResourceUri`]: what a token is for, and when two spellings name the same;
@@ -17,6 +18,7 @@ mod jwt;
 pub mod keys;
 mod principal;
 mod resource_uri;
+pub mod strict;
 mod strict_json;
 mod token;
 mod verified;
