@@ -383,6 +383,15 @@ async fn attacks_work_without_the_layer_and_not_with_it() {
     }
 }
 
+/// Deterministic, and no worse than it needs to be (Knuth's MMIX).
+fn numbers_below() -> impl FnMut(usize) -> usize {
+    let mut state = 2_026_u64;
+    move |n| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(state >> 11).unwrap() % n
+    }
+}
+
 /// Whatever it is built of: what is accepted reads the same to everybody, and as [`Message`] says.
 #[tokio::test]
 async fn whatever_is_accepted_has_one_reading() {
@@ -390,12 +399,7 @@ async fn whatever_is_accepted_has_one_reading() {
         ["jsonrpc", "id", "method", "params", "name", "Name", "NAME", "n\\u0061me", "Params", "Method", "_meta", "x"];
     const VALUES: [&str; 8] =
         [r#""2.0""#, "7", r#""tools/call""#, r#""echo""#, r#""wipe""#, "null", "[]", r#"{"name":"wipe"}"#];
-    // Deterministic, and no worse than it needs to be (Knuth's MMIX).
-    let mut state = 2_026_u64;
-    let mut below = |n: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % n
-    };
+    let mut below = numbers_below();
     let mut accepted = 0;
     for _ in 0..20_000 {
         let mut params = vec![r#""name":"echo""#.to_owned()];
@@ -772,6 +776,11 @@ async fn numbers() {
         let again: Value = serde_json::from_slice(&forwarded).unwrap();
         assert_eq!(request.extensions().get::<Message>().unwrap().params().unwrap()["n"], again["params"]["n"]);
     }
+    // A decimal that a double can hold is not off by its last bit afterwards.
+    let mut below = numbers_below();
+    let decimals: Vec<f64> = (0..1_000).map(|_| below(1 << 53) as f64 / (1_u64 << 53) as f64).collect();
+    let (_, forwarded) = accepted(post(&[], message("x", json!({ "n": decimals })))).await;
+    assert_eq!(forwarded, message("x", json!({ "n": decimals })));
 }
 
 #[tokio::test]

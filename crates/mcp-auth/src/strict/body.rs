@@ -13,9 +13,11 @@ use mediatype::{MediaType, ReadParams, names};
 
 use super::{StrictJsonRpcLayer, refusal::Refusal};
 
+/// A compressed body is one that the service could read where we cannot. Insisting on the media type is also what makes
+/// a browser ask (a CORS preflight) before another site's page may post here.
+///
 /// # Errors
-/// 415. Insisting on the media type is also what makes a browser ask (a CORS preflight) before another site's page may
-/// post here; and a compressed body is one that the service could read where we cannot.
+/// 415.
 pub(super) fn check_media(headers: &HeaderMap) -> Result<(), Refusal> {
     let mut encodings = headers.get_all(CONTENT_ENCODING).iter();
     if encodings.any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {

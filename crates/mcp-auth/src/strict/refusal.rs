@@ -25,7 +25,7 @@ pub(super) struct Refusal {
     reason: &'static str,
     /// The client's, cut and quoted; those only go back to where they came from.
     detail: String,
-    id: Option<Value>,
+    id: Option<Box<Value>>,
 }
 
 impl Refusal {
@@ -55,7 +55,7 @@ impl Refusal {
     }
 
     pub(super) fn with_id(mut self, id: Option<&Value>) -> Self {
-        self.id = id.cloned();
+        self.id = id.cloned().map(Box::new);
         self
     }
 
@@ -73,7 +73,7 @@ impl Refusal {
         let mut body = json!({ "jsonrpc": "2.0", "error": { "code": self.code, "message": self.to_string() } });
         // Without an id the member is left out, not null (MCP 2026-07-28, *Overview*, "Error Responses").
         if let Some(id) = self.id {
-            body["id"] = id;
+            body["id"] = *id;
         }
         let mut response = Response::new(Full::from(body.to_string()));
         *response.status_mut() = self.status;
