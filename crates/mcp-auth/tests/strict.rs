@@ -6,7 +6,9 @@
 use std::{
     convert::Infallible,
     fmt,
+    future::{Ready, ready},
     sync::{Arc, Mutex},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -556,18 +558,18 @@ async fn envelopes() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":null}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":[]}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":"x"}"#, one()),
-        // Responses.
+        // Responses. Their id is the server's, so it is not echoed as if it were the client's.
         (r#"{"jsonrpc":"2.0","result":{}}"#, none()),
         (r#"{"jsonrpc":"2.0","id":null,"error":{"code":-1,"message":"no"}}"#, none()),
-        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":-1,"message":"no"}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"result":[]}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"error":"no"}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":"1","message":"no"}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{"code":-1,"message":"no"}}"#, one()),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"error":{"code":-1,"message":"no"}}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"result":null}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"result":[]}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"error":"no"}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":"1","message":"no"}}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"error":{"code":1}}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{},"params":{}}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","result":{}}"#, none()),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"ping","error":{"code":-1,"message":"no"}}"#, none()),
         // Members that do not belong there.
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","x":1}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"Method":"ping"}"#, one()),
@@ -600,7 +602,7 @@ async fn envelopes() {
         // What serde_json would unwrap.
         (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"$serde_json::private::RawValue":"{}"}}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":[{"$serde_json::private::Number":"1"}]}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"result":{"$serde_json::private::RawValue":"{}"}}"#, one()),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{"$serde_json::private::RawValue":"{}"}}"#, none()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"a":"$serde_json::private::RawValue"}}"#, Is(Kind::Request)),
     ] {
         match expected {
@@ -647,8 +649,6 @@ async fn headers_must_say_what_the_body_says() {
         (&[("mcp-method", "Tools/Call")], &call),
         (&[("mcp-method", "")], &call),
         (&[("mcp-method", "tools/call, tools/list")], &call),
-        (&[("mcp-method", "ping")], &answer),
-        (&[("mcp-name", "echo")], &answer),
         (&[("mcp-name", "sch\u{f6}n")], &call),
         (&[("mcp-name", "=?BASE64?c2Now7Zu?=")], &call),
         (&[("mcp-name", "=?base64?c2Now7Zu")], &call),
@@ -667,7 +667,11 @@ async fn headers_must_say_what_the_body_says() {
     ] {
         assert_eq!(refused(post(headers, body.clone())).await, (400, -32020, json!("a")), "{headers:?} {body}");
     }
-    assert_eq!(refused(post(&[("mcp-method", "x")], initialized)).await, (400, -32020, Value::Null));
+    for (header, body) in
+        [(("mcp-method", "x"), initialized), (("mcp-method", "ping"), answer.clone()), (("mcp-name", "echo"), answer)]
+    {
+        assert_eq!(refused(post(&[header], body)).await, (400, -32020, Value::Null), "{header:?}");
+    }
 }
 
 #[tokio::test]
@@ -825,4 +829,38 @@ async fn other_methods_bring_no_body() {
         *request.method_mut() = method;
         assert_eq!(refused(request).await, (400, -32020, Value::Null));
     }
+}
+
+/// Ready only where it was polled, as a service with a concurrency limit is.
+#[derive(Default)]
+struct Limited {
+    ready: bool,
+}
+
+impl Clone for Limited {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl Service<Request<Full<Bytes>>> for Limited {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.ready = true;
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<Full<Bytes>>) -> Self::Future {
+        assert!(self.ready, "called without having been polled");
+        ready(Ok(Response::default()))
+    }
+}
+
+#[tokio::test]
+async fn the_service_that_was_ready_is_called() {
+    let response = StrictJsonRpcLayer::new().layer(Limited::default()).oneshot(post(&[], ECHO)).await.unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
 }

@@ -41,11 +41,15 @@ impl Message {
     /// Parses one HTTP body.
     pub(super) fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let envelope = object(body)?;
-        let id = envelope.get("id").filter(|id| is_id(id)).cloned();
         match check(&envelope) {
             Ok(kind) => Ok(Self(Arc::new(Parsed { kind, envelope }))),
-            Err(refusal) => Err(refusal.with_id(id.as_ref())),
+            Err(refusal) => Err(refusal.with_id(id_to_echo(&envelope))),
         }
+    }
+
+    /// What an answer to it would carry.
+    pub(super) fn id_to_echo(&self) -> Option<&Value> {
+        id_to_echo(&self.0.envelope)
     }
 
     /// This message as the service gets it.
@@ -184,6 +188,12 @@ fn response(envelope: &Object, result: Option<&Value>, error: Option<&Value>) ->
         (Some(_), None) => Err(Refusal::invalid(r#"the member "result" must be an object"#)),
         (None, _) => Err(Refusal::invalid(r#"the member "error" must have a code and a message"#)),
     }
+}
+
+/// Not that of a response: the client would take the refusal for an answer to a request of its own with the same id.
+fn id_to_echo(envelope: &Object) -> Option<&Value> {
+    let is_response = envelope.contains_key("result") || envelope.contains_key("error");
+    envelope.get("id").filter(|id| !is_response && is_id(id))
 }
 
 /// Strings and integers (MCP 2026-07-28, *Overview*, "Requests").

@@ -55,7 +55,8 @@
 //! - 400 / -32700: what is not JSON in UTF-8, nests deeper than 128 levels, or holds a number beyond a double;
 //! - 400 / -32600: the same member twice at any depth, a batch, an envelope that is not JSON-RPC 2.0 as MCP narrows it,
 //!   any other member in the envelope, and the members of `params` that name what is meant (`name`, `uri`, `taskId`,
-//!   `arguments`, `_meta`) in another case: parsers such as Go's `encoding/json` read `Name` as `name`;
+//!   `arguments`, `_meta`) in another case: parsers such as Go's `encoding/json` read `Name` as `name`; also members
+//!   called `$serde_json::private::…`, whose text serde_json's `Value` can be built to take for JSON;
 //! - 400 / -32020: an `Mcp-…` header given twice, or one that contradicts the body.
 //!
 //! A header that is missing, a version that is not served, a tool that does not exist: those stay the service's to

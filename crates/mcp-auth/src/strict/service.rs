@@ -76,7 +76,7 @@ where
     body::check_media(&parts.headers)?;
     let bytes = body::read(body, settings).await?;
     let message = Message::parse(&bytes)?;
-    headers::check(&parts.headers, &message).map_err(|refusal| refusal.with_id(message.id()))?;
+    headers::check(&parts.headers, &message).map_err(|refusal| refusal.with_id(message.id_to_echo()))?;
 
     let bytes = message.to_bytes();
     parts.extensions.insert(message);
