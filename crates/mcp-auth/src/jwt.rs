@@ -12,6 +12,8 @@ use std::{
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 
+#[cfg(feature = "remote")]
+use crate::RemoteKeySet;
 use crate::{
     AccessToken, ResourceUri, TokenError, TokenVerifier,
     keys::{Algorithm, KeyDirectory, PublicKey, PublicKeys},
@@ -21,8 +23,11 @@ use crate::{
 
 /// 9999-12-31T23:59:59Z. A later time is a mistake or a trick, not a date.
 const LAST_SECOND: f64 = 253_402_300_799.0;
+/// How often a newer set of keys is looked at for one token. Two sets may come in between; a third is a provider at odds
+/// with itself.
+const ROUNDS: usize = 3;
 
-/// Verifies JWT access tokens with the keys of a directory, or with a fixed set.
+/// Verifies JWT access tokens with the keys of a directory, of a JWKS URL, or with a fixed set.
 #[derive(Debug)]
 pub struct JwtVerifier {
     keys: Keys,
@@ -35,6 +40,8 @@ pub struct JwtVerifier {
 enum Keys {
     Directory(Arc<KeyDirectory>),
     Fixed(Arc<PublicKeys>),
+    #[cfg(feature = "remote")]
+    Remote(Arc<RemoteKeySet>),
 }
 
 impl Keys {
@@ -42,6 +49,18 @@ impl Keys {
         match self {
             Self::Directory(directory) => directory.public_keys(),
             Self::Fixed(keys) => Arc::clone(keys),
+            #[cfg(feature = "remote")]
+            Self::Remote(keys) => keys.public_keys(),
+        }
+    }
+
+    /// Other keys than `seen`, in which `kid` is unknown, if it is worth looking for them.
+    #[cfg_attr(not(feature = "remote"), expect(unused_variables, clippy::unused_async, reason = "only URLs are asked"))]
+    async fn newer_than(&self, seen: &Arc<PublicKeys>, kid: Option<&str>) -> Option<Arc<PublicKeys>> {
+        match self {
+            Self::Directory(_) | Self::Fixed(_) => None,
+            #[cfg(feature = "remote")]
+            Self::Remote(keys) => keys.newer_than(seen, kid).await,
         }
     }
 }
@@ -73,6 +92,12 @@ impl JwtVerifier {
         Self::new(Keys::Fixed(Arc::new(PublicKeys::new(keys))), issuer.into(), audience)
     }
 
+    /// Verifies with the keys behind a JWKS URL. A token with an unknown `kid` may wait for one fetch of it.
+    #[cfg(feature = "remote")]
+    pub fn with_key_set(keys: Arc<RemoteKeySet>, issuer: impl Into<String>, audience: &str) -> Self {
+        Self::new(Keys::Remote(keys), issuer.into(), audience)
+    }
+
     fn new(keys: Keys, issuer: String, audience: &str) -> Self {
         Self { keys, issuer, audience: Vec::new(), leeway: Duration::from_secs(30) }.also_for(audience)
     }
@@ -94,22 +119,33 @@ impl JwtVerifier {
         self
     }
 
-    fn check(&self, token: &str, now: SystemTime) -> Result<AccessToken, TokenError> {
-        let keys = self.keys.current();
+    async fn check(&self, token: &str) -> Result<AccessToken, TokenError> {
         let parts = Parts::split(token)?;
         let header = Header::decode(parts.header)?;
-        if keys.keys().is_empty() {
-            return Err(TokenError::NoKeys);
-        }
-        let key = select(&keys, &header)?;
         // What is not base64url in one spelling is no signature.
-        if !decode(parts.signature).is_some_and(|signature| key.verify(parts.signed, &signature)) {
-            return Err(TokenError::Signature);
+        let signature = decode(parts.signature).ok_or(TokenError::Signature)?;
+        let mut keys = self.keys.current();
+        let mut rounds = 1;
+        loop {
+            let verified = select(&keys, &header).and_then(|key| {
+                if key.verify(parts.signed, &signature) { Ok(key) } else { Err(TokenError::Signature) }
+            });
+            let reason = match verified {
+                Ok(key) => return self.claims(parts.claims()?, key, SystemTime::now()),
+                Err(reason) => reason,
+            };
+            let unknown = match reason {
+                TokenError::NoKeys | TokenError::UnknownKey => true,
+                // Without a `kid`, the one key that there was may have been followed by another.
+                TokenError::Signature => header.kid.is_none(),
+                _ => false,
+            };
+            if !unknown || rounds == ROUNDS {
+                return Err(reason);
+            }
+            keys = self.keys.newer_than(&keys, header.kid.as_deref()).await.ok_or(reason)?;
+            rounds += 1;
         }
-        let claims = decode(parts.claims)
-            .and_then(|bytes| strict_json::object(&bytes).ok())
-            .ok_or(TokenError::Malformed("the token's claims are not one JSON object without repetition"))?;
-        self.claims(claims, key, now)
     }
 
     fn claims(&self, claims: Map<String, Value>, key: &PublicKey, now: SystemTime) -> Result<AccessToken, TokenError> {
@@ -163,7 +199,7 @@ impl JwtVerifier {
 
 impl TokenVerifier for JwtVerifier {
     async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, TokenError> {
-        self.check(token, SystemTime::now()).map(Arc::new)
+        self.check(token).await.map(Arc::new)
     }
 
     fn epoch(&self) -> u64 {
@@ -199,6 +235,15 @@ impl<'a> Parts<'a> {
             }
             _ => Err(TokenError::Malformed("the token is not a signed JWT of three parts")),
         }
+    }
+}
+
+impl Parts<'_> {
+    /// To be read when the signature is verified.
+    fn claims(&self) -> Result<Map<String, Value>, TokenError> {
+        decode(self.claims)
+            .and_then(|bytes| strict_json::object(&bytes).ok())
+            .ok_or(TokenError::Malformed("the token's claims are not one JSON object without repetition"))
     }
 }
 
@@ -250,6 +295,9 @@ impl Header {
 /// The key that a header means: by its `kid`, or the only one for its algorithm. It is compared and nothing else: no
 /// path, no query, no URL is ever made of it.
 fn select<'a>(keys: &'a PublicKeys, header: &Header) -> Result<&'a PublicKey, TokenError> {
+    if keys.keys().is_empty() {
+        return Err(TokenError::NoKeys);
+    }
     let key = match &header.kid {
         Some(kid) => keys.keys().iter().find(|key| key.kid() == kid).ok_or(TokenError::UnknownKey)?,
         None => {

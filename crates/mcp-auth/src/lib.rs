@@ -8,12 +8,15 @@
 //! - [`TokenVerifier`], [`AccessToken`], [`TokenError`]: who decides about a token, what it says, why it is refused;
 //! - [`VerifiedTokens`]: remembers what was decided; [`JwtVerifier`]: decides about signed tokens;
 //! - [`ResourceUri`]: what a token is for, and when two spellings name the same;
-//! - [`keys`]: a directory of public keys and its JWKS; with the feature `signing`, making keys and tokens.
+//! - [`keys`]: a directory of public keys and its JWKS; with the feature `signing`, making keys and tokens;
+#![cfg_attr(feature = "remote", doc = "- [`RemoteKeySet`]: the keys behind an identity provider's JWKS URL.")]
 
 pub mod audit;
 mod challenge;
 mod cors;
 mod guard;
+#[cfg(feature = "remote")]
+mod jwks;
 mod jwt;
 pub mod keys;
 mod principal;
@@ -23,6 +26,8 @@ mod strict_json;
 mod token;
 mod verified;
 
+#[cfg(feature = "remote")]
+pub use self::jwks::{RemoteKeySet, RemoteKeySetBuilder, RemoteKeySetError};
 pub use self::{
     challenge::{Challenge, ChallengeError},
     cors::cors,

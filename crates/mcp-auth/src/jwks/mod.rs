@@ -1,0 +1,276 @@
+//! [`RemoteKeySet`]: the keys behind an identity provider's JWKS URL.
+//!
+//! ```no_run
+//! use mcp_auth::{JwtVerifier, RemoteKeySet, TokenVerifier};
+//!
+//! # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
+//! let realm = "https://idp.example.com/realms/mcp";
+//! // Fetches in the background: the server starts whether the provider is there or not.
+//! let keys = RemoteKeySet::builder(&format!("{realm}/protocol/openid-connect/certs"))?.start();
+//! let verifier = JwtVerifier::with_key_set(keys, realm, "https://mcp.example.com/mcp");
+//! println!("{}", verifier.verify(token).await?.subject);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! One task fetches, and nothing else does: a request that needs a newer set asks that task and waits, so no number of
+//! requests makes a second fetch, and none that is given up stops the one under way. Layout:
+//! - `demand`: when a request's question is worth a fetch;
+//! - `fetch`: one request to the provider, with its limits;
+//! - `freshness`: how long keys stay fresh, when to try again, when they are too old;
+//! - `refresh`: the task.
+
+mod demand;
+mod fetch;
+mod freshness;
+mod refresh;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::{
+    sync::{Notify, watch},
+    task::AbortHandle,
+    time::Instant,
+};
+use url::{Host, Url};
+
+use self::{
+    demand::{Answer, Demand},
+    fetch::Fetcher,
+    refresh::Refresh,
+};
+use crate::keys::{PublicKey, PublicKeys};
+
+/// The longest that keys are used after the provider last published them.
+const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
+/// For one fetch, from the name look-up to the last byte.
+const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The keys behind a JWKS URL, kept fresh by a task of their own until the last handle is dropped.
+///
+/// - A set is fetched anew when its `Cache-Control` says so, within one minute and 24 hours; after five minutes if it
+///   says nothing.
+/// - A token with an unknown `kid` has it fetched at once, and waits. If that brings no new key, the next such token has
+///   to wait out a cool-down of a second, doubled each time up to 30, and is refused meanwhile.
+/// - Through an outage the last good keys serve, until [`RemoteKeySetBuilder::stale_for`] has passed. Answers that are
+///   not a JWK Set with at least one usable key count as an outage. That includes an empty set: a provider that is
+///   starting up says the same as one that withdraws every key, and one that replaces a stolen key names the new one,
+///   which takes effect at once.
+/// - A key that the provider removes verifies nothing from the next fetch on.
+pub struct RemoteKeySet {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
+
+/// What requests and the task have in common.
+struct Shared {
+    url: Url,
+    current: ArcSwap<PublicKeys>,
+    demand: Mutex<Demand>,
+    /// Somebody asks for a fetch.
+    wake: Notify,
+    /// Ticks when a fetch has ended, however. The task holds the other end: if it dies, nobody waits for it.
+    ended: watch::Receiver<()>,
+}
+
+impl Shared {
+    fn demand(&self) -> MutexGuard<'_, Demand> {
+        self.demand.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts these keys in the place of the current ones, if they are others. True if one of them is new.
+    fn replace(&self, keys: Vec<PublicKey>) -> bool {
+        let old = self.current.load();
+        let new = old.followed_by(keys);
+        // As sets: a provider that shuffles its keys has nothing new to say.
+        let brought = new.keys().iter().any(|key| old.keys().iter().all(|other| other.jwk() != key.jwk()));
+        if brought || new.epoch() != old.epoch() {
+            let kids: Vec<_> = new.keys().iter().map(PublicKey::kid).collect();
+            tracing::info!(url = %self.url, ?kids, "public keys");
+            self.current.store(Arc::new(new));
+        }
+        brought
+    }
+}
+
+impl RemoteKeySet {
+    /// Keys from this URL: https, or http on a loopback host.
+    ///
+    /// # Errors
+    /// When it is another kind of URL, has user information or a fragment, or TLS cannot be set up.
+    pub fn builder(url: &str) -> Result<RemoteKeySetBuilder, RemoteKeySetError> {
+        let url = permitted(url)?;
+        let fetcher = Fetcher::new(url).map_err(|error| RemoteKeySetError::Client(fetch::chain(&error)))?;
+        Ok(RemoteKeySetBuilder { fetcher, stale_for: STALE_FOR })
+    }
+
+    /// The keys at this moment; none before the first fetch has succeeded, and after an outage that was too long.
+    pub fn public_keys(&self) -> Arc<PublicKeys> {
+        self.shared.current.load_full()
+    }
+
+    /// Keys that are not `seen`, in which `kid` was looked up in vain: those that are there by now, or else those that a
+    /// fetch brings. Nothing if no fetch is due to this question, or it brought nothing new.
+    pub(crate) async fn newer_than(&self, seen: &Arc<PublicKeys>, kid: Option<&str>) -> Option<Arc<PublicKeys>> {
+        // Before looking, so that no end is missed between the look and the wait.
+        let mut ended = self.shared.ended.clone();
+        ended.mark_unchanged();
+        loop {
+            let answer = {
+                // Under the lock, as the task does: what is seen here and what is asked for belong together.
+                let mut demand = self.shared.demand();
+                let current = self.public_keys();
+                if !Arc::ptr_eq(&current, seen) {
+                    return Some(current);
+                }
+                demand.ask(kid, current.keys().is_empty(), Instant::now())
+            };
+            match answer {
+                Answer::No => return None,
+                Answer::Wait => {}
+                Answer::Begin => self.shared.wake.notify_one(),
+            }
+            ended.changed().await.ok()?;
+        }
+    }
+}
+
+impl Drop for RemoteKeySet {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl fmt::Debug for RemoteKeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kids: Vec<_> = self.public_keys().keys().iter().map(|key| key.kid().to_owned()).collect();
+        f.debug_struct("RemoteKeySet").field("url", &self.shared.url.as_str()).field("kids", &kids).finish()
+    }
+}
+
+/// Settings of a [`RemoteKeySet`], before it is started.
+#[derive(Debug)]
+pub struct RemoteKeySetBuilder {
+    fetcher: Fetcher,
+    stale_for: Duration,
+}
+
+impl RemoteKeySetBuilder {
+    /// How long keys are used after the provider last published them; 24 hours by default and at most, a second at
+    /// least. They are fetched anew when half of it has passed, whatever the provider allows: an outage has to be longer
+    /// than the other half to matter.
+    #[must_use]
+    pub fn stale_for(mut self, limit: Duration) -> Self {
+        self.stale_for = limit.clamp(Duration::from_secs(1), STALE_FOR);
+        self
+    }
+
+    /// How long one fetch may take, and so how long a request may wait for it; 10 seconds by default.
+    #[must_use]
+    pub const fn fetch_timeout(mut self, limit: Duration) -> Self {
+        self.fetcher.timeout = limit;
+        self
+    }
+
+    /// Starts the task that fetches. It does so at once, and this does not wait for it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub fn start(self) -> Arc<RemoteKeySet> {
+        let (ticker, ended) = watch::channel(());
+        let shared = Arc::new(Shared {
+            url: self.fetcher.url.clone(),
+            current: ArcSwap::from_pointee(PublicKeys::new(Vec::new())),
+            demand: Mutex::new(Demand::new()),
+            wake: Notify::new(),
+            ended,
+        });
+        let refresh = Refresh::new(Arc::clone(&shared), self.fetcher, self.stale_for, ticker);
+        Arc::new(RemoteKeySet { shared, task: tokio::spawn(refresh.run()).abort_handle() })
+    }
+}
+
+/// Why there can be no [`RemoteKeySet`].
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RemoteKeySetError {
+    /// Keys are not fetched from such a URL.
+    #[error("no URL for a JWK Set: {0}")]
+    Url(&'static str),
+    /// There can be no HTTP client, usually for want of root certificates.
+    #[error("no HTTP client: {0}")]
+    Client(String),
+}
+
+/// Whoever can write the answer can sign tokens: it comes over TLS, or does not leave the machine.
+fn permitted(text: &str) -> Result<Url, RemoteKeySetError> {
+    let url = Url::parse(text).map_err(|_| RemoteKeySetError::Url("it is not absolute"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => return Err(RemoteKeySetError::Url("http is for loopback hosts alone; use https")),
+        _ => return Err(RemoteKeySetError::Url("it is neither https nor http")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(RemoteKeySetError::Url("it has user information"));
+    }
+    if url.fragment().is_some() {
+        return Err(RemoteKeySetError::Url("it has a fragment"));
+    }
+    Ok(url)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn permitted_urls() {
+        for url in [
+            "https://idp.example.com/realms/mcp/protocol/openid-connect/certs?x=1",
+            "HTTPS://IDP.example.com",
+            "http://localhost:8080/certs",
+            "http://LOCALHOST/",
+            "http://127.0.0.1:1/",
+            "http://127.255.0.9/",
+            "http://[::1]:8080/",
+        ] {
+            assert!(permitted(url).is_ok(), "{url}");
+        }
+        for url in [
+            "",
+            "/certs",
+            "idp.example.com/certs",
+            "http://idp.example.com/",
+            "http://localhost.example.com/",
+            "http://127.0.0.1.example.com/",
+            "http://128.0.0.1/",
+            "http://0.0.0.0/",
+            "http://[::]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://localhost@idp.example.com/",
+            "https://user@idp.example.com/",
+            "https://:secret@idp.example.com/",
+            "https://idp.example.com/#keys",
+            "file:///etc/passwd",
+            "ftp://localhost/",
+            "data:application/json,{}",
+        ] {
+            assert!(permitted(url).is_err(), "{url}");
+        }
+    }
+}
