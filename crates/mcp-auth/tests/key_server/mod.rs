@@ -1,0 +1,282 @@
+//! An identity provider's JWKS URL on a real socket, which can be down, slow, wrong and hostile; and who signs for it.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a test may panic")]
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, Response},
+};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
+use bytes::Bytes;
+use futures_util::stream;
+use jsonwebtoken::{EncodingKey, Header};
+use mcp_auth::{
+    JwtVerifier, RemoteKeySet, TokenError, TokenVerifier,
+    keys::{Algorithm, PublicKey, make_pair},
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    task::JoinHandle,
+};
+
+pub const ISSUER: &str = "http://localhost:9000";
+pub const AUDIENCE: &str = "http://localhost:9000/mcp";
+
+/// What the server answers.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+    pub body: Content,
+    pub delay: Duration,
+}
+
+#[derive(Clone, Debug)]
+pub enum Content {
+    Whole(Bytes),
+    /// Without a Content-Length, until the other side hangs up.
+    Endless,
+}
+
+impl Reply {
+    pub fn text(text: impl Into<Bytes>) -> Self {
+        Self { status: 200, headers: Vec::new(), body: Content::Whole(text.into()), delay: Duration::ZERO }
+    }
+
+    pub fn keys(keys: &[&Signer]) -> Self {
+        Self::jwks(&keys.iter().map(|key| key.jwk()).collect::<Vec<_>>())
+    }
+
+    pub fn jwks(keys: &[Value]) -> Self {
+        Self::text(json!({ "keys": keys }).to_string())
+    }
+
+    pub fn status(status: u16) -> Self {
+        Self { status, ..Self::text("") }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn after(self, delay: Duration) -> Self {
+        Self { delay, ..self }
+    }
+}
+
+/// Requests that were begun, and the reply to the next ones.
+struct Shared {
+    hits: AtomicUsize,
+    reply: Mutex<Reply>,
+    seen: Mutex<Option<HeaderMap>>,
+}
+
+pub struct KeyServer {
+    shared: Arc<Shared>,
+    port: u16,
+    state: Socket,
+}
+
+enum Socket {
+    /// The port is ours, and connections to it are refused.
+    Down(Option<TcpSocket>),
+    Up(JoinHandle<()>),
+}
+
+impl KeyServer {
+    pub async fn up(reply: Reply) -> Self {
+        let mut server = Self::down(reply);
+        server.start();
+        server
+    }
+
+    pub fn down(reply: Reply) -> Self {
+        let socket = bound(0);
+        let port = socket.local_addr().unwrap().port();
+        let shared = Shared { hits: AtomicUsize::new(0), reply: Mutex::new(reply), seen: Mutex::default() };
+        Self { shared: Arc::new(shared), port, state: Socket::Down(Some(socket)) }
+    }
+
+    pub fn start(&mut self) {
+        let Socket::Down(socket) = &mut self.state else { panic!("it is up") };
+        let listener = socket.take().unwrap().listen(1024).unwrap();
+        self.state = Socket::Up(tokio::spawn(serve(listener, Arc::clone(&self.shared))));
+    }
+
+    pub async fn stop(&mut self) {
+        let Socket::Up(task) = &mut self.state else { panic!("it is down") };
+        task.abort();
+        let _ = task.await;
+        self.state = Socket::Down(Some(bound(self.port)));
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}/certs", self.port)
+    }
+
+    /// How often it was asked.
+    pub fn hits(&self) -> usize {
+        self.shared.hits.load(Ordering::SeqCst)
+    }
+
+    pub fn set(&self, reply: Reply) {
+        *self.shared.reply.lock().unwrap() = reply;
+    }
+
+    /// The header fields of the last request.
+    pub fn seen(&self) -> HeaderMap {
+        self.shared.seen.lock().unwrap().clone().unwrap()
+    }
+
+    /// Until it was asked so often.
+    pub async fn until_hits(&self, hits: usize) {
+        until("the server is asked again", || self.hits() >= hits).await;
+    }
+
+    pub fn key_set(&self) -> Arc<RemoteKeySet> {
+        RemoteKeySet::builder(&self.url()).unwrap().start()
+    }
+
+    pub fn verifier(&self) -> JwtVerifier {
+        verifier(self.key_set())
+    }
+}
+
+impl Drop for KeyServer {
+    fn drop(&mut self) {
+        if let Socket::Up(task) = &self.state {
+            task.abort();
+        }
+    }
+}
+
+fn bound(port: u16) -> TcpSocket {
+    let begun = Instant::now();
+    loop {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        match socket.bind(([127, 0, 0, 1], port).into()) {
+            Ok(()) => return socket,
+            Err(error) => assert!(begun.elapsed() < Duration::from_secs(5), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    axum::serve(listener, Router::new().fallback(answer).with_state(shared)).await.unwrap();
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
+    shared.hits.fetch_add(1, Ordering::SeqCst);
+    *shared.seen.lock().unwrap() = Some(headers);
+    // What it says is what it said when it was asked.
+    let reply = shared.reply.lock().unwrap().clone();
+    tokio::time::sleep(reply.delay).await;
+    let mut response = Response::builder().status(reply.status);
+    if let Content::Whole(bytes) = &reply.body
+        && !reply.headers.iter().any(|(name, _)| *name == "content-length" || *name == "transfer-encoding")
+    {
+        response = response.header("content-length", bytes.len());
+    }
+    for (name, value) in reply.headers {
+        response = response.header(name, value);
+    }
+    let body = match reply.body {
+        // What its headers say of its length need not be true.
+        Content::Whole(bytes) => Body::from_stream(stream::iter([Ok::<_, Infallible>(bytes)])),
+        Content::Endless => {
+            let chunk = Bytes::from(vec![b' '; 64 * 1024]);
+            Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone())))
+        }
+    };
+    response.body(body).unwrap()
+}
+
+pub fn verifier(keys: Arc<RemoteKeySet>) -> JwtVerifier {
+    JwtVerifier::with_key_set(keys, ISSUER, AUDIENCE)
+}
+
+/// A key of the provider's.
+pub struct Signer {
+    private: String,
+    public: PublicKey,
+}
+
+impl Signer {
+    pub fn new() -> Self {
+        let (private, public) = make_pair(Algorithm::EdDSA).unwrap();
+        Self { private, public }
+    }
+
+    pub fn kid(&self) -> &str {
+        self.public.kid()
+    }
+
+    pub fn jwk(&self) -> Value {
+        self.public.jwk().clone()
+    }
+
+    pub fn token(&self) -> String {
+        self.token_under(Some(self.kid()))
+    }
+
+    /// A token with another `kid` than its own, or with none.
+    pub fn token_under(&self, kid: Option<&str>) -> String {
+        let mut header = Header::new(jsonwebtoken::Algorithm::EdDSA);
+        header.kid = kid.map(str::to_owned);
+        let key = EncodingKey::from_ed_pem(self.private.as_bytes()).unwrap();
+        jsonwebtoken::encode(&header, &claims(), &key).unwrap()
+    }
+}
+
+pub fn claims() -> Value {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "iat": now, "exp": now + 600 })
+}
+
+/// A token under a `kid` that nobody knows, as cheap to make as an attacker's.
+pub fn unknown(kid: &str) -> String {
+    let header = json!({ "alg": "EdDSA", "kid": kid }).to_string();
+    format!("{}.e30.{}", BASE64URL.encode(header), BASE64URL.encode([0; 64]))
+}
+
+pub async fn accepted(verifier: &JwtVerifier, token: &str) {
+    if let Err(error) = verifier.verify(token).await {
+        panic!("refused: {error}");
+    }
+}
+
+pub async fn refused(verifier: &JwtVerifier, token: &str, reason: TokenError) {
+    assert_eq!(verifier.verify(token).await.map(|_| ()), Err(reason));
+}
+
+/// Long enough for a busy machine; what it waits for comes sooner.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Until there are `count` keys.
+pub async fn until_keys(keys: &RemoteKeySet, count: usize) {
+    until("the number of keys", || keys.public_keys().keys().len() == count).await;
+}
