@@ -27,6 +27,7 @@ use mcp_auth::{
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpSocket},
+    sync::Semaphore,
     task::JoinHandle,
 };
 
@@ -40,6 +41,8 @@ pub struct Reply {
     pub headers: Vec<(&'static str, String)>,
     pub body: Content,
     pub delay: Duration,
+    /// Answers only with a permit of it.
+    pub gate: Option<Arc<Semaphore>>,
 }
 
 #[derive(Clone, Debug)]
@@ -51,7 +54,7 @@ pub enum Content {
 
 impl Reply {
     pub fn text(text: impl Into<Bytes>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: Content::Whole(text.into()), delay: Duration::ZERO }
+        Self { status: 200, headers: Vec::new(), body: Content::Whole(text.into()), delay: Duration::ZERO, gate: None }
     }
 
     pub fn keys(keys: &[&Signer]) -> Self {
@@ -75,6 +78,12 @@ impl Reply {
     #[must_use]
     pub fn after(self, delay: Duration) -> Self {
         Self { delay, ..self }
+    }
+
+    /// With the gate, which is opened by adding a permit.
+    pub fn held(self) -> (Self, Arc<Semaphore>) {
+        let gate = Arc::new(Semaphore::new(0));
+        (Self { gate: Some(Arc::clone(&gate)), ..self }, gate)
     }
 }
 
@@ -187,6 +196,9 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respon
     // What it says is what it said when it was asked.
     let reply = shared.reply.lock().unwrap().clone();
     tokio::time::sleep(reply.delay).await;
+    if let Some(gate) = &reply.gate {
+        drop(gate.acquire().await.unwrap());
+    }
     let mut response = Response::builder().status(reply.status);
     if let Content::Whole(bytes) = &reply.body
         && !reply.headers.iter().any(|(name, _)| *name == "content-length" || *name == "transfer-encoding")
@@ -273,6 +285,15 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
     while !done() {
         assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
         tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Until the token is accepted.
+pub async fn until_accepted(verifier: &JwtVerifier, token: &str) {
+    let begun = Instant::now();
+    while let Err(error) = verifier.verify(token).await {
+        assert!(begun.elapsed() < PATIENCE, "refused for ever: {error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
