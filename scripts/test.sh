@@ -59,11 +59,12 @@ done
 if $full; then
   # First of these, since it installs what the others use.
   section 'official clients' scripts/test_clients.sh
+  section 'official clients with a token' scripts/test_clients.sh --bin step6
   section 'conformance' scripts/conformance.sh
   section 'README and chapters' scripts/test_docs.sh --full
 else
   section 'README and chapters' scripts/test_docs.sh
-  for name in 'official clients' conformance; do
+  for name in 'official clients' 'official clients with a token' conformance; do
     skipped=$((skipped + 1))
     skips+=("$name: scripts/test.sh --full runs it")
   done

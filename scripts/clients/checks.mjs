@@ -1,6 +1,12 @@
 // What every client must be able to do with the server, whatever its SDK calls the methods.
 //
-// A driver is run as `node DRIVER URL MODE`. It hands `check` a function that connects and returns
+// A driver is run as `node DRIVER URL MODE [refused]`, with
+//   MCP_TOKEN     the bearer token to send, if any
+//   MCP_TOOLS     the names of the server's tools, sorted
+//   MCP_SUBJECT   whose token it is, if whoami is one of them
+// It hands `check` how its SDK says "unauthorized", which is what the refused must see,
+//   { says, reads(error) }
+// and a function that connects and returns
 //   { version, tools(), prompts(), call(name, args, onprogress), prompt(name, args), close() }
 // One line per check is printed: `ok - NAME` or `not ok - NAME: REASON`.
 
@@ -15,8 +21,12 @@ setTimeout(() => {
 
 export const headers = process.env.MCP_TOKEN ? { Authorization: `Bearer ${process.env.MCP_TOKEN}` } : {};
 
-export async function check(connect) {
-  const [url, mode] = process.argv.slice(2);
+export async function check(unauthorized, connect) {
+  const [url, mode, refused] = process.argv.slice(2);
+  if (refused) {
+    await checkRefusal(unauthorized, () => connect(url, mode));
+    return;
+  }
   let client;
   try {
     client = await connect(url, mode);
@@ -35,6 +45,20 @@ export async function check(connect) {
   await client.close?.();
 }
 
+// Nothing but the one error will do: a server that is not there has not refused anybody.
+async function checkRefusal({ says, reads }, connect) {
+  const name = `is unauthorized: ${says}`;
+  try {
+    const client = await connect();
+    const tools = await client.tools();
+    await client.close?.();
+    report(name, `was let in, and shown ${tools.join(' ')}`);
+  } catch (error) {
+    const said = reads(error);
+    report(name, said === says ? '' : `${said}: ${reason(error)}`);
+  }
+}
+
 // Each check returns what it got and what it should have got.
 function checks(client, version) {
   const text = async (tool, args) => (await client.call(tool, args)).content[0].text;
@@ -42,7 +66,7 @@ function checks(client, version) {
   const all = {
     [`speaks ${version}`]: async () => [client.version, version],
     // First of all: from then on an SDK checks structured results against the listed schemas.
-    'lists the tools': async () => [(await client.tools()).sort(), ['add', 'echo', 'get_time', 'multiply']],
+    'lists the tools': async () => [(await client.tools()).sort().join(' '), process.env.MCP_TOOLS],
     'lists the prompts': async () => [(await client.prompts()).sort(), ['greeting', 'help']],
     'calls echo': async () => [await text('echo', { message: 'hi', repeat_count: 2 }), 'hi\nhi'],
     'calls get_time': async () => [
@@ -60,11 +84,13 @@ function checks(client, version) {
       for (let waits = 0; seen.length < 3 && waits < 100; waits++) await sleep(10);
       return [seen, [[1, 3], [2, 3], [3, 3]]];
     },
+    'is known to whoami': async () => [(await structured('whoami', {})).subject, process.env.MCP_SUBJECT],
     'is told of a wrong argument': async () => {
       const result = await client.call('echo', { message: 'hi', repeat_count: 11 });
       return [[result.isError, result.content[0].text.includes('/repeat_count')], [true, true]];
     },
   };
+  if (!process.env.MCP_SUBJECT) delete all['is known to whoami'];
   // The Inspector's CLI prints the result alone.
   if (client.showsProgress === false) delete all['sees progress'];
   return all;

@@ -1,24 +1,29 @@
 """What every client must be able to do with the server; the same list as in checks.mjs.
 
-A driver is run as `python DRIVER URL MODE`. It hands `check` a function that returns an async context manager of
-an object with `version`, `tools()`, `prompts()`, `call(name, args, progress)` and `prompt(name, args)`.
+A driver is run as `python DRIVER URL MODE [refused]`, with MCP_TOKEN, MCP_TOOLS and MCP_SUBJECT as there. It hands
+`check` a function that returns an async context manager of an object with `version`, `tools()`, `prompts()`,
+`call(name, args, progress)` and `prompt(name, args)`.
 One line per check is printed: `ok - NAME` or `not ok - NAME: REASON`.
 """
 
+import logging
 import os
 import re
 import sys
 
 import anyio
 
-TOKEN = os.environ.get("MCP_TOKEN")
+TOKEN = os.environ.get("MCP_TOKEN") or None
+SUBJECT = os.environ.get("MCP_SUBJECT")
+# How both libraries say it. The error tells neither the status nor what the server said; the log tells the status.
+UNAUTHORIZED = "MCPError, HTTP 401"
 
 
 def check(connect):
     sys.exit(1 if anyio.run(_check, connect, *sys.argv[1:]) else 0)
 
 
-async def _check(connect, url, mode):
+async def _check(connect, url, mode, refused=None):
     failed = 0
     version = "2025-11-25" if mode == "legacy" else "2026-07-28"
 
@@ -30,7 +35,11 @@ async def _check(connect, url, mode):
     try:
         # A client that hangs must not hang the tests. Pinned, to these libraries, is the version itself as the mode.
         with anyio.fail_after(60):
-            async with connect(url, version if mode == "pinned" else mode) as client:
+            connecting = connect(url, version if mode == "pinned" else mode)
+            if refused:
+                report(f"is unauthorized: {UNAUTHORIZED}", await _refusal(connecting))
+                return failed
+            async with connecting as client:
                 for name, run in _checks(client, version):
                     try:
                         actual, expected = await run()
@@ -42,6 +51,33 @@ async def _check(connect, url, mode):
     return failed
 
 
+async def _refusal(connecting):
+    """Nothing but the one error will do: a server that is not there has not refused anybody."""
+    statuses = _Statuses()
+    try:
+        async with connecting as client:
+            # Pinned, a client has asked nothing yet.
+            tools = await client.tools()
+    except Exception as error:
+        error = _innermost(error)
+        said = ", ".join([type(error).__name__, *(f"HTTP {status}" for status in sorted(statuses.seen))])
+        return "" if said == UNAUTHORIZED else f"{said}: {error}"
+    return f"was let in, and shown {' '.join(tools)}"
+
+
+class _Statuses(logging.Handler):
+    """The HTTP statuses in the log of the libraries' HTTP client."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = set()
+        logging.getLogger("httpx2").addHandler(self)
+        logging.getLogger("httpx2").setLevel(logging.INFO)
+
+    def emit(self, record):
+        self.seen.update(re.findall(r'"HTTP/1\.1 (\d+) ', record.getMessage()))
+
+
 def _checks(client, version):
     """Each check returns what it got and what it should have got."""
 
@@ -49,7 +85,7 @@ def _checks(client, version):
         return client.version, version
 
     async def tools():
-        return sorted(await client.tools()), ["add", "echo", "get_time", "multiply"]
+        return " ".join(sorted(await client.tools())), os.environ["MCP_TOOLS"]
 
     async def prompts():
         return sorted(await client.prompts()), ["greeting", "help"]
@@ -86,6 +122,9 @@ def _checks(client, version):
                 await anyio.sleep(0.01)
         return seen, [(1, 3), (2, 3), (3, 3)]
 
+    async def whoami():
+        return (await client.call("whoami", {})).structured_content["subject"], SUBJECT
+
     async def wrong_argument():
         result = await client.call("echo", {"message": "hi", "repeat_count": 11})
         return (result.is_error, "/repeat_count" in result.content[0].text), (True, True)
@@ -102,12 +141,18 @@ def _checks(client, version):
         ("gets greeting", greeting),
         ("gets help", help),
         ("sees progress", progress),
+        *([("is known to whoami", whoami)] if SUBJECT else []),
         ("is told of a wrong argument", wrong_argument),
     ]
 
 
 def _reason(error):
+    error = _innermost(error)
+    return f"{type(error).__name__}: {error}"
+
+
+def _innermost(error):
     # The task groups of the SDK wrap the error that matters.
     while getattr(error, "exceptions", None):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"
+    return error

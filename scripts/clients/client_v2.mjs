@@ -9,7 +9,13 @@ const MODES = {
   pinned: { versionNegotiation: { mode: { pin: '2026-07-28' } } },
 };
 
-await check(async (url, mode) => {
+const unauthorized = {
+  // UnauthorizedError is for those who have an auth provider. The code beside the status differs from mode to mode.
+  says: 'SdkHttpError 401',
+  reads: (error) => `${error.constructor.name} ${error.status}`,
+};
+
+await check(unauthorized, async (url, mode) => {
   const client = new Client({ name: 'client_v2', version: '1.0.0' }, MODES[mode]);
   await client.connect(new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } }));
   return {

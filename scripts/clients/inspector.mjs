@@ -9,7 +9,12 @@ import { check, headers } from './checks.mjs';
 
 const CLI = fileURLToPath(new URL('node_modules/.bin/mcp-inspector', import.meta.url));
 
-await check(async (url, mode) => {
+const unauthorized = {
+  says: 'exit code 3, auth_required',
+  reads: ({ exit, stderr }) => `exit code ${exit}, ${/^\{"error":\{"code":"(\w+)"/.exec(stderr)?.[1]}`,
+};
+
+await check(unauthorized, async (url, mode) => {
   const common = ['--cli', url, '--transport', 'http', '--protocol-era', mode, '--format', 'json', '--quiet'];
   // Without a token that is accepted: an error, not a browser.
   common.push('--stored-auth-only');
@@ -28,7 +33,7 @@ await check(async (url, mode) => {
       cli = execFile(process.execPath, [CLI, ...common, '--method', method, ...args], { env }, (error, stdout, stderr) => {
         // A result with isError fails the command too (exit code 5), but it is printed.
         if (stdout) resolve(JSON.parse(stdout).result);
-        else reject(new Error(stderr || error));
+        else reject(Object.assign(new Error(stderr || error), { exit: error?.code, stderr }));
       });
     });
 

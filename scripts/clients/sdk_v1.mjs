@@ -4,7 +4,13 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { check, headers } from './checks.mjs';
 
-await check(async (url) => {
+const unauthorized = {
+  // UnauthorizedError is for those who have an auth provider.
+  says: 'StreamableHTTPError 401',
+  reads: (error) => `${error.constructor.name} ${error.code}`,
+};
+
+await check(unauthorized, async (url) => {
   const client = new Client({ name: 'sdk_v1', version: '1.0.0' });
   const transport = new StreamableHTTPClientTransport(new URL(url), { requestInit: { headers } });
   await client.connect(transport);
