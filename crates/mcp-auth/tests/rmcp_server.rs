@@ -4,7 +4,7 @@
 
 use std::{
     sync::{Arc, LazyLock, atomic::Ordering},
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::Router;
@@ -353,7 +353,8 @@ async fn legacy_sessions_work_through_the_layer() {
     })
     .await;
     let client = ().serve(server.transport(Some(&token("alice")))).await.unwrap();
-    assert_eq!(text(&client, "ask", json!({})).await, "{}");
+    let answer = tokio::time::timeout(Duration::from_secs(30), text(&client, "ask", json!({}))).await;
+    assert_eq!(answer.unwrap(), "{}");
     assert_eq!(sessions.sessions.read().await.len(), 1);
     client.cancel().await.unwrap();
     assert_eq!(sessions.sessions.read().await.len(), 0);

@@ -7,6 +7,7 @@ use std::{
     convert::Infallible,
     fmt,
     future::{Ready, ready},
+    pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
     time::Duration,
@@ -15,7 +16,7 @@ use std::{
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
-use http_body::Frame;
+use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, StreamBody};
 use mcp_auth::strict::{Kind, Message, StrictJsonRpcLayer};
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -587,7 +588,7 @@ async fn envelopes() {
         (r#"{"jsonrpc":"2.0","id":1,"method":"prompts/get","params":{"name":"x","ARGUMENTS":{}}}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"resources/read","params":{"uri":"x","Uri":"y"}}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"x","taſKid":"y"}}"#, one()),
-        (r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"x","tasKId":"y"}}"#, one()),
+        (r#"{"jsonrpc":"2.0","id":1,"method":"tasks/get","params":{"taskId":"x","tas\u212aId":"y"}}"#, one()),
         (r#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"_Meta":{}}}"#, one()),
         (
             r#"{"jsonrpc":"2.0","id":1,"method":"x","params":{"_meta":{"io.modelcontextprotocol/ProtocolVersion":""}}}"#,
@@ -687,6 +688,22 @@ async fn what_a_refusal_repeats_is_cut_and_quoted() {
     assert!(text.contains("yyy") && text.contains(r"\u{202e}xxx"), "{answer}");
 }
 
+/// A body with a `Content-Length`, of which nothing arrives.
+struct Announces(u64);
+
+impl Body for Announces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.0)
+    }
+}
+
 #[tokio::test]
 async fn sizes_and_times() {
     let small = StrictJsonRpcLayer::new().body_limit(ECHO.len());
@@ -726,6 +743,10 @@ async fn sizes_and_times() {
     let hasty = StrictJsonRpcLayer::new().body_timeout(Duration::from_millis(50)).layer(keeps(&seen));
     let answer = tokio::time::timeout(Duration::from_secs(10), hasty.oneshot(pieces(vec![Ok(head)], true))).await;
     assert_eq!(answer.unwrap().unwrap().status(), StatusCode::REQUEST_TIMEOUT);
+    // Announced too large: refused before anything of it came.
+    let announced = Request::post("/mcp").header("content-type", "application/json").body(Announces(1 << 40)).unwrap();
+    let answer = tokio::time::timeout(Duration::from_secs(10), small.layer(keeps(&seen)).oneshot(announced)).await;
+    assert_eq!(answer.unwrap().unwrap().status(), StatusCode::PAYLOAD_TOO_LARGE);
     assert_eq!(seen.lock().unwrap().len(), 1);
 }
 
