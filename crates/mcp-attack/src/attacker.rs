@@ -8,7 +8,11 @@ use axum::{
 };
 use mcp_auth::keys::{Algorithm, make_pair};
 use serde_json::json;
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::TcpListener,
+    sync::OnceCell,
+    task::{JoinHandle, spawn_blocking},
+};
 
 use crate::{
     der,
@@ -37,21 +41,25 @@ struct Published {
 /// Nobody asks more often than this; what is asked is kept in memory.
 const MAX_ASKED: usize = 10_000;
 
+/// Made once in a process: an RSA key takes its time.
+static KEYS: OnceCell<(Key, Key)> = OnceCell::const_new();
+
+async fn keys() -> Result<(Key, Key), AttackError> {
+    let pair = |algorithm| {
+        let (private, public) = make_pair(algorithm)?;
+        Key::new(&private, public)
+    };
+    let made = spawn_blocking(move || Ok((pair(Algorithm::RS256)?, pair(Algorithm::ES256)?)));
+    made.await.map_err(|error| AttackError::Listen(error.into()))?
+}
+
 impl Attacker {
     /// Makes the keys, and listens on a free port of 127.0.0.1.
     ///
     /// # Errors
     /// When there is no port, or no randomness.
     pub async fn start() -> Result<Self, AttackError> {
-        // An RSA key takes its time, and another thread.
-        let keys = tokio::task::spawn_blocking(|| {
-            let pair = |algorithm| {
-                let (private, public) = make_pair(algorithm)?;
-                Key::new(&private, public)
-            };
-            Ok::<_, AttackError>((pair(Algorithm::RS256)?, pair(Algorithm::ES256)?))
-        });
-        let (rsa, ec) = keys.await.map_err(|error| AttackError::Listen(error.into()))??;
+        let (rsa, ec) = KEYS.get_or_try_init(keys).await?.clone();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(AttackError::Listen)?;
         let origin = format!("http://{}", listener.local_addr().map_err(AttackError::Listen)?);
         let asked = Arc::default();

@@ -71,6 +71,11 @@ pub(crate) fn spki(jwk: &Value) -> Option<Vec<u8>> {
     Some(tagged(SEQUENCE, &[algorithm, &bit_string(&key)]))
 }
 
+/// The PEM of a public JWK. Every type that `PublicKey` has can be written.
+pub(crate) fn public_pem(jwk: &Value) -> String {
+    pem("PUBLIC KEY", &spki(jwk).unwrap_or_default())
+}
+
 fn member(jwk: &Value, name: &str) -> Option<Vec<u8>> {
     BASE64URL.decode(jwk[name].as_str()?).ok()
 }

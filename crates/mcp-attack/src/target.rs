@@ -10,7 +10,7 @@ use mcp_auth::keys::{Algorithm, KeyError, PublicKey};
 use serde_json::{Value, json};
 use url::{Host, Url};
 
-use crate::{attack::NotBuilt, attacker::Attacker};
+use crate::{attack::NotBuilt, attacker::Attacker, der};
 
 /// Why there is nothing to attack, or nothing to attack with.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,11 @@ impl Key {
     /// The public half.
     pub const fn public(&self) -> &PublicKey {
         &self.public
+    }
+
+    /// The public half as `openssl` writes it, which is what people configure their servers with.
+    pub fn public_pem(&self) -> String {
+        der::public_pem(self.public.jwk())
     }
 
     /// The signature over `message`, in base64url, by any algorithm that the key is capable of.

@@ -229,7 +229,7 @@ fn published() -> Vec<Attack> {
 }
 
 fn public_pem(f: &Forge<'_>) -> Forged {
-    Ok(der::pem("PUBLIC KEY", &der::spki(f.public()?.jwk()).unwrap_or_default()))
+    Ok(der::public_pem(f.public()?.jwk()))
 }
 
 fn header_with_kid(f: &Forge<'_>) -> Forged<Value> {

@@ -99,10 +99,14 @@ fn spellings() -> Vec<Attack> {
             let [header, claims, signature] = f.good_parts()?;
             Ok(format!("{header}.{claims}\r\n .{signature}"))
         })
-        .lax(("nul-behind", "a good token and a NUL", "RFC 9110 §5.5"), jwt, |f| Ok(format!("{}\0", f.good()?)))
-        .lax(("not-ascii", "a good token and a letter outside ASCII", COMPACT), jwt, |f| Ok(format!("{}é", f.good()?)))
-        .lax(("percent-encoded", "a good token, percent-encoded", COMPACT), jwt, |f| Ok(f.good()?.replace('.', "%2E")))
-        .lax(("quoted", "a good token in quotes", "RFC 6750 §2.1"), jwt, |f| Ok(format!("\"{}\"", f.good()?)))
+        .lax(("nul-behind", "a good token and a NUL", "RFC 9110 §5.5"), Needs::Token, |f| {
+            Ok(format!("{}\0", f.good()?))
+        })
+        .lax(("not-ascii", "a good token and a letter outside ASCII", COMPACT), Needs::Token, |f| {
+            Ok(format!("{}é", f.good()?))
+        })
+        .lax(("percent-encoded", "a good token, percent-encoded", COMPACT), jwt, |f| Ok(f.good_parts()?.join("%2E")))
+        .lax(("quoted", "a good token in quotes", "RFC 6750 §2.1"), Needs::Token, |f| Ok(format!("\"{}\"", f.good()?)))
         .done()
 }
 
@@ -115,8 +119,8 @@ fn parts() -> Vec<Attack> {
             let [_, claims, signature] = f.good_parts()?;
             Ok(format!(".{claims}.{signature}"))
         })
-        .lax(("four-parts", "a good token and a fourth part", COMPACT), jwt, |f| Ok(format!("{}.x", f.good()?)))
-        .lax(("five-parts", "a good token with two more parts, like a JWE", JWE), jwt, |f| Ok(format!("{}.x.y", f.good()?)))
+        .lax(("four-parts", "a good token and a fourth part", COMPACT), jwt, |f| Ok(format!("{}.x", f.good_parts()?.join("."))))
+        .lax(("five-parts", "a good token with two more parts, like a JWE", JWE), jwt, |f| Ok(format!("{}.x.y", f.good_parts()?.join("."))))
         .breach(("jwe-rsa-oaep", "a JWE for the server's key", JWE), no, |f| {
             jwe(f, json!({ "alg": "RSA-OAEP", "enc": "A256GCM", "cty": "JWT" }))
         })

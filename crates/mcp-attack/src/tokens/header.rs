@@ -1,8 +1,11 @@
-//! The other members of the header. All of these are signed by the real key.
+//! The other members of the header. All of these but the last two are signed by the real key.
 
 use serde_json::json;
 
-use crate::attack::{Attack, Group, Needs, Rows};
+use crate::{
+    attack::{Attack, Group, Needs, Rows},
+    forge::joined,
+};
 
 const CRITICAL: &str = "RFC 7515 §4.1.11";
 const UNENCODED: &str = "RFC 7797 §3, §6";
@@ -52,5 +55,24 @@ pub(super) fn rows() -> Vec<Attack> {
         .lax(("header-trailing", "the header is followed by another object", JSON), key, |f| {
             f.signed_text(&format!("{}{{}}", f.header()), f.claims().to_string())
         })
+        .breach(
+            ("header-deep", "a header of 4,000 arrays in each other, no signature", "RFC 8259 §9"),
+            Needs::Nothing,
+            |f| {
+                let deep = format!("{}{}", "[".repeat(4000), "]".repeat(4000));
+                let header = f.header().to_string();
+                let header = format!(r#"{},"x":{deep}}}"#, &header[..header.len() - 1]);
+                Ok(format!("{}.", joined(&header, f.claims().to_string())))
+            },
+        )
+        .breach(
+            ("header-overflow", "a header with a number that no double holds, no signature", "RFC 8259 §6"),
+            Needs::Nothing,
+            |f| {
+                let header = f.header().to_string();
+                let header = format!(r#"{},"x":1e999}}"#, &header[..header.len() - 1]);
+                Ok(format!("{}.", joined(&header, f.claims().to_string())))
+            },
+        )
         .done()
 }
