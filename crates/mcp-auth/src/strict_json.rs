@@ -11,10 +11,15 @@ use serde::{
 };
 use serde_json::{Map, Value};
 
+/// How many members an object is made for at first.
+const MEMBERS: usize = 16;
+
 /// # Errors
 /// When `bytes` is not one JSON object in UTF-8, or an object in it has the same member twice.
 pub(crate) fn object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    match serde_json::from_slice::<Strict>(bytes)?.0 {
+    // Checked as a whole, which is faster than string by string.
+    let text = str::from_utf8(bytes).map_err(de::Error::custom)?;
+    match serde_json::from_str::<Strict>(text)?.0 {
         Value::Object(object) => Ok(object),
         _ => Err(de::Error::custom("not an object")),
     }
@@ -78,7 +83,7 @@ impl<'de> Visitor<'de> for Seed {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
+        let mut object = Map::with_capacity(MEMBERS);
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(Seed)?;
             if object.insert(name, value).is_some() {

@@ -313,6 +313,7 @@ async fn issuers_and_audiences() {
         ("empty subject", with_claims(json!({ "sub": "" })), TokenError::Claim("sub")),
         ("scope an object", with_claims(json!({ "scope": {} })), TokenError::Claim("scope")),
         ("scopes with a number", with_claims(json!({ "scopes": [1] })), TokenError::Claim("scopes")),
+        ("a logout token", with_claims(json!({ "events": {} })), TokenError::NotAnAccessToken),
         ("an ID token", with_claims(json!({ "at_hash": "x" })), TokenError::NotAnAccessToken),
         ("Keycloak's ID token", with_claims(json!({ "typ": "ID" })), TokenError::NotAnAccessToken),
         ("Keycloak's refresh token", with_claims(json!({ "typ": "Refresh" })), TokenError::NotAnAccessToken),

@@ -190,7 +190,8 @@ impl Message {
         if let Some(name) = repeated.into_inner() {
             // Of two ids, neither is the id.
             let id = id.filter(|_| name != "id");
-            let message = format!("the member {:?} is given twice", shown(&name));
+            let why = if name.starts_with(PRIVATE) { "must not be used" } else { "is given twice" };
+            let message = format!("the member {:?} {why}", shown(&name));
             return Err(ParseError { id, error: ErrorObject::new(code::INVALID_REQUEST, message) });
         }
         if members.jsonrpc.as_ref().and_then(Value::as_str) != Some("2.0") {
@@ -385,7 +386,11 @@ impl<'de> Visitor<'de> for ParamsSeed<'_> {
     }
 }
 
-/// A [`Value`] that notes the first member given twice. It notes instead of failing, so that an id that comes later is
+/// How serde_json names to itself what it has already read. A tool whose input holds a [`Value`] would be given the JSON
+/// in such a member's text, which no schema has seen.
+const PRIVATE: &str = "$serde_json::private::";
+
+/// A [`Value`] that notes the first member given twice, or one of [`PRIVATE`] name. It notes instead of failing, so that an id that comes later is
 /// still read.
 #[derive(Clone, Copy)]
 struct Strict<'a>(&'a RefCell<Option<String>>);
@@ -445,7 +450,7 @@ impl<'de> Visitor<'de> for Strict<'_> {
         let mut object = Map::new();
         while let Some(name) = map.next_key::<String>()? {
             let value = map.next_value_seed(self)?;
-            if object.contains_key(&name) {
+            if object.contains_key(&name) || name.starts_with(PRIVATE) {
                 self.0.borrow_mut().get_or_insert(name);
             } else {
                 object.insert(name, value);
@@ -496,6 +501,20 @@ mod tests {
         let (id, code, message) = refusal(r#"{"jsonrpc":"2.0","method":"x","params":{"a":{"b":1,"b":2}},"id":7}"#);
         assert_eq!((id, code), (Some(Id::Integer(7.into())), code::INVALID_REQUEST));
         assert!(message.contains(r#""b" is given twice"#), "{message}");
+    }
+
+    #[test]
+    fn no_json_within_json() {
+        let smuggled = r#"{"$serde_json::private::RawValue":"[1]"}"#;
+        // What would come of it:
+        let value = serde_json::from_str::<Value>(smuggled).unwrap();
+        assert_eq!(value, serde_json::json!([1]));
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"x","arguments":{{"a":{smuggled}}}}}}}"#
+        );
+        let (id, code, message) = refusal(&body);
+        assert_eq!((id, code), (Some(Id::Integer(7.into())), code::INVALID_REQUEST));
+        assert!(message.contains("must not be used"), "{message}");
     }
 
     #[test]
