@@ -56,7 +56,7 @@ struct Args {
     #[arg(long, default_value_t = 10)]
     each: u64,
     /// Seconds for all of them.
-    #[arg(long, default_value_t = 120)]
+    #[arg(long, default_value_t = 60)]
     total: u64,
     /// List the rows and what each needs; try nothing.
     #[arg(long)]
@@ -132,7 +132,12 @@ async fn target(args: &Args) -> anyhow::Result<Target> {
     }
     if let Some(path) = &args.public_key {
         let keys = KeyDirectory::open(path).public_keys();
-        let key = keys.keys().first().with_context(|| format!("no public key in {}", path.display()))?;
+        // Of several the one that the token names.
+        let header = args.token.as_ref().and_then(|token| jsonwebtoken::decode_header(token).ok());
+        let kid = header.and_then(|header| header.kid);
+        let named = keys.keys().iter().find(|key| Some(key.kid()) == kid.as_deref());
+        let key = named.or_else(|| keys.keys().first());
+        let key = key.with_context(|| format!("no public key in {}", path.display()))?;
         target = target.public_key(key.clone());
     }
     if let Some(issuer) = &args.issuer {

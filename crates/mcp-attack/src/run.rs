@@ -21,13 +21,13 @@ const LATE: Duration = Duration::from_millis(300);
 pub struct Limits {
     /// One request; ten seconds by default.
     pub each: Duration,
-    /// All of them; a row whose turn does not come is not run. Two minutes by default.
+    /// All of them; a row whose turn does not come is not run. A minute by default.
     pub total: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { each: Duration::from_secs(10), total: Duration::from_secs(120) }
+        Self { each: Duration::from_secs(10), total: Duration::from_secs(60) }
     }
 }
 
