@@ -2,7 +2,8 @@
 # Every test of the repository.
 #
 #   scripts/test.sh           minutes; needs cargo, curl and jq
-#   scripts/test.sh --full    adds official clients and the conformance suite; needs python3, npm and the network too
+#   scripts/test.sh --full    adds official clients, the conformance suite and a FastMCP server under attack; needs
+#                             python3, npm and the network too
 #
 # What cannot run on this machine is skipped by name and counted. The last line is `N passed, N failed, N skipped`.
 set -euo pipefail
@@ -60,9 +61,11 @@ if $full; then
   # First of these, since it installs what the others use.
   section 'official clients' scripts/test_clients.sh
   section 'official clients with a token' scripts/test_clients.sh --bin step6
+  section 'attack list' scripts/attack.sh --full
   section 'conformance' scripts/conformance.sh
   section 'README and chapters' scripts/test_docs.sh --full
 else
+  section 'attack list' scripts/attack.sh
   section 'README and chapters' scripts/test_docs.sh
   for name in 'official clients' 'official clients with a token' conformance; do
     skipped=$((skipped + 1))

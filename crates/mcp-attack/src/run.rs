@@ -178,7 +178,7 @@ fn judge_contact(target: &Target, outcome: &mut Outcome) {
 /// The status, and what the challenge says of the reason.
 fn describe(answer: &Answer) -> String {
     // It goes to a terminal, and the server wrote it.
-    let shown = |text: &str| text.chars().take(80).flat_map(char::escape_debug).collect::<String>();
+    let shown = |text: &str| text.chars().take(80).filter(|c| !c.is_control()).collect::<String>();
     let mut said = answer.status.to_string();
     if let Some(error) = answer.challenge("error") {
         said.push_str(&format!(" {}", shown(error)));
