@@ -268,13 +268,18 @@ pub fn unknown(kid: &str) -> String {
 }
 
 pub async fn accepted(verifier: &JwtVerifier, token: &str) {
-    if let Err(error) = verifier.verify(token).await {
+    if let Err(error) = in_time(verifier, token).await {
         panic!("refused: {error}");
     }
 }
 
 pub async fn refused(verifier: &JwtVerifier, token: &str, reason: TokenError) {
-    assert_eq!(verifier.verify(token).await.map(|_| ()), Err(reason));
+    assert_eq!(in_time(verifier, token).await, Err(reason));
+}
+
+async fn in_time(verifier: &JwtVerifier, token: &str) -> Result<(), TokenError> {
+    let answer = tokio::time::timeout(PATIENCE, verifier.verify(token)).await;
+    answer.expect("it waits for ever").map(drop)
 }
 
 /// Long enough for a busy machine; what it waits for comes sooner.
@@ -291,7 +296,7 @@ pub async fn until(what: &str, mut done: impl FnMut() -> bool) {
 /// Until the token is accepted.
 pub async fn until_accepted(verifier: &JwtVerifier, token: &str) {
     let begun = Instant::now();
-    while let Err(error) = verifier.verify(token).await {
+    while let Err(error) = in_time(verifier, token).await {
         assert!(begun.elapsed() < PATIENCE, "refused for ever: {error}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
