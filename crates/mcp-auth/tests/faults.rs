@@ -6,7 +6,7 @@ mod key_server;
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
@@ -16,8 +16,7 @@ use mcp_auth::{JwtVerifier, RemoteKeySet, TokenError, TokenVerifier};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 use self::key_server::{
-    Content, KeyServer, PATIENCE, Reply, Signer, accepted, refused, unknown, until, until_accepted, until_keys,
-    verifier,
+    KeyServer, PATIENCE, Reply, Signer, accepted, refused, unknown, until, until_accepted, until_keys, verifier,
 };
 
 /// So many requests at once, each with this token.
@@ -168,52 +167,6 @@ async fn failing_with_500_then_well() {
         refused(&verifier, &unknown(&n.to_string()), TokenError::UnknownKey).await;
         accepted(&verifier, &key.token()).await;
     }
-}
-
-/// What is logged, kept for reading.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-// All on one thread, so that the log is of this test alone.
-#[tokio::test]
-async fn the_log_tells_of_an_outage_once() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    let key = Signer::new();
-    let mut wrong = Reply::keys(&[&key]);
-    let Content::Whole(body) = &wrong.body else { unreachable!() };
-    wrong.body = Content::Whole([&body[..body.len() - 1], b"SECRET".as_slice()].concat().into());
-    let server = KeyServer::up(wrong).await;
-    let verifier = server.verifier();
-    server.until_hits(3).await;
-    refused(&verifier, &key.token(), TokenError::NoKeys).await;
-    server.set(Reply::keys(&[&key]));
-    until_accepted(&verifier, &key.token()).await;
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    let lines = |what: &str| text.lines().filter(|line| line.contains(what)).count();
-    let told = ("cannot be fetched; the keys", "still cannot be fetched", "can be fetched again", "public keys");
-    assert_eq!((lines(told.0), lines(told.2), lines(told.3)), (1, 1, 1), "{text}");
-    assert!(lines("WARN") == 1 && lines(told.1) >= 1 && lines("DEBUG") >= lines(told.1), "{text}");
-    let kid = format!("{:?}", [key.kid()]);
-    assert!(text.contains(&kid) && text.contains(&server.url()), "{text}");
-    assert!(!text.contains("SECRET") && !text.contains(key.jwk()["x"].as_str().unwrap()), "never the body: {text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
