@@ -98,7 +98,8 @@ run_block() {
     ok "$name (this run)"
     return
   fi
-  tool=$(awk 'NR == 1 { print $1 }' "$work/blocks/$n.sh")
+  # In `TOKEN=$(cargo …` it is cargo.
+  tool=$(sed -n '1 { s/^[A-Z]*=\$(//; s/ .*//; p; }' "$work/blocks/$n.sh")
   if ! $full && [[ $tool == npx || $tool == claude ]]; then
     skip "$name" 'needs the network; scripts/test.sh --full runs it'
     return

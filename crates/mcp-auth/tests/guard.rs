@@ -50,6 +50,12 @@ fn verifier() -> JwtVerifier {
     JwtVerifier::with_keys(vec![KEY.public().clone()], ISSUER, AUDIENCE)
 }
 
+/// Someone who is interested in everything, always: tracing remembers for each place in the code whether anybody is, and
+/// tests that begin and end beside each other would make it forget.
+static INTERESTED: LazyLock<()> = LazyLock::new(|| {
+    tracing::subscriber::set_global_default(tracing_subscriber::fmt().with_writer(io::sink).finish()).unwrap();
+});
+
 /// A server with one guarded route that tells who called it and which headers it saw, and a log of its own.
 struct Server {
     url: String,
@@ -73,6 +79,7 @@ impl io::Write for Log {
 
 impl Server {
     async fn start<V: mcp_auth::TokenVerifier>(guard: Guard<V>) -> Self {
+        LazyLock::force(&INTERESTED);
         let log = Log::default();
         let writer = log.clone();
         // For this thread, and a test's runtime has no other.

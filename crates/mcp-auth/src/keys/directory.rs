@@ -81,7 +81,11 @@ impl KeyDirectory {
                 Err(error) => tracing::warn!(path = %path.display(), %error, "this key cannot be used; left out"),
             }
         }
+        let found = keys.len();
         let keys = self.current.load().followed_by(keys);
+        if keys.keys().len() < found {
+            tracing::warn!(path = %self.path.display(), "of several keys with one kid, the first counts");
+        }
         let kids: Vec<_> = keys.keys().iter().map(PublicKey::kid).collect();
         tracing::info!(path = %self.path.display(), ?kids, "public keys");
         self.current.store(Arc::new(keys));

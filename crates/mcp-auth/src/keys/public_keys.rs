@@ -20,10 +20,8 @@ impl PublicKeys {
     pub(crate) fn new(keys: Vec<PublicKey>) -> Self {
         let mut unique: Vec<PublicKey> = Vec::new();
         for key in keys {
-            match unique.iter().find(|other| other.kid() == key.kid()) {
-                Some(other) if other.jwk() == key.jwk() => {}
-                Some(_) => tracing::warn!(kid = key.kid(), "another key has this kid; left out"),
-                None => unique.push(key),
+            if !unique.iter().any(|other| other.kid() == key.kid()) {
+                unique.push(key);
             }
         }
         let jwks = json!({ "keys": unique.iter().map(PublicKey::jwk).collect::<Vec<_>>() });
