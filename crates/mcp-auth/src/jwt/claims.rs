@@ -10,6 +10,71 @@ use crate::{AccessToken, TokenError, keys::PublicKey};
 /// 9999-12-31T23:59:59Z. A later time is a mistake or a trick, not a date.
 const LAST_SECOND: f64 = 253_402_300_799.0;
 
+/// The claims that decide something, found in one pass over all of them.
+#[derive(Default)]
+struct Known<'a> {
+    iss: Option<&'a Value>,
+    aud: Option<&'a Value>,
+    sub: Option<&'a Value>,
+    exp: Option<&'a Value>,
+    nbf: Option<&'a Value>,
+    iat: Option<&'a Value>,
+    client_id: Option<&'a Value>,
+    azp: Option<&'a Value>,
+    preferred_username: Option<&'a Value>,
+    scope: Option<&'a Value>,
+    scopes: Option<&'a Value>,
+    roles: Option<&'a Value>,
+    realm_access: Option<&'a Value>,
+    typ: Option<&'a Value>,
+    token_use: Option<&'a Value>,
+    /// One that only another kind of token has.
+    of_another_kind: Option<&'a Value>,
+}
+
+impl<'a> Known<'a> {
+    fn of(claims: &'a Map<String, Value>) -> Self {
+        let mut known = Self::default();
+        for (name, value) in claims {
+            let place = match name.as_str() {
+                "iss" => &mut known.iss,
+                "aud" => &mut known.aud,
+                "sub" => &mut known.sub,
+                "exp" => &mut known.exp,
+                "nbf" => &mut known.nbf,
+                "iat" => &mut known.iat,
+                "client_id" => &mut known.client_id,
+                "azp" => &mut known.azp,
+                "preferred_username" => &mut known.preferred_username,
+                "scope" => &mut known.scope,
+                "scopes" => &mut known.scopes,
+                "roles" => &mut known.roles,
+                "realm_access" => &mut known.realm_access,
+                "typ" => &mut known.typ,
+                "token_use" => &mut known.token_use,
+                // ID tokens carry hashes of what they came with (OpenID Connect Core §3.1.3.6); logout tokens and other
+                // security events say which (RFC 8417 §2.2).
+                "at_hash" | "c_hash" | "s_hash" | "events" => &mut known.of_another_kind,
+                _ => continue,
+            };
+            *place = Some(value);
+        }
+        known
+    }
+
+    /// Other tokens of the same issuer are signed with the same keys. Keycloak names the kind in the claim `typ`, others
+    /// in `token_use`.
+    fn is_of_an_access_token(&self) -> bool {
+        let is = |claim: Option<&Value>, allowed: &[&str]| match claim {
+            None => true,
+            Some(value) => {
+                value.as_str().is_some_and(|kind| allowed.iter().any(|name| kind.eq_ignore_ascii_case(name)))
+            }
+        };
+        self.of_another_kind.is_none() && is(self.typ, &["Bearer", "at+jwt", "JWT"]) && is(self.token_use, &["access"])
+    }
+}
+
 impl JwtVerifier {
     pub(super) fn claims(
         &self,
@@ -19,12 +84,13 @@ impl JwtVerifier {
     ) -> Result<AccessToken, TokenError> {
         let now = now.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let leeway = self.leeway.as_secs_f64();
-        let expires = time(&claims, "exp")?.ok_or(TokenError::Claim("exp"))?;
-        let starts = [time(&claims, "nbf")?, time(&claims, "iat")?];
-        if required(&claims, "iss")? != self.issuer {
+        let known = Known::of(&claims);
+        let expires = time(known.exp, "exp")?.ok_or(TokenError::Claim("exp"))?;
+        let starts = [time(known.nbf, "nbf")?, time(known.iat, "iat")?];
+        if required(known.iss, "iss")? != self.issuer {
             return Err(TokenError::Issuer);
         }
-        if !self.is_for_us(&claims)? {
+        if !self.is_for_us(known.aud)? {
             return Err(TokenError::Audience);
         }
         if now > expires + leeway {
@@ -33,15 +99,17 @@ impl JwtVerifier {
         if starts.into_iter().flatten().any(|start| start > now + leeway) {
             return Err(TokenError::NotYetValid);
         }
-        kind(&claims)?;
-        let optional = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
+        if !known.is_of_an_access_token() {
+            return Err(TokenError::NotAnAccessToken);
+        }
+        let text = |claim: Option<&Value>| claim.and_then(Value::as_str).map(str::to_owned);
         Ok(AccessToken {
             issuer: self.issuer.clone(),
-            subject: required(&claims, "sub")?.to_owned(),
-            client_id: optional("client_id").or_else(|| optional("azp")),
-            username: optional("preferred_username"),
-            scopes: scopes(&claims)?,
-            roles: roles(&claims)?,
+            subject: required(known.sub, "sub")?.to_owned(),
+            client_id: text(known.client_id).or_else(|| text(known.azp)),
+            username: text(known.preferred_username),
+            scopes: scopes(known.scope, known.scopes)?,
+            roles: roles(known.roles, known.realm_access)?,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]
             expires_at: expires as u64,
             kid: Some(key.kid().to_owned()),
@@ -51,9 +119,9 @@ impl JwtVerifier {
 
     /// RFC 7519 §4.1.3: one string or an array of strings. Without one that is ours the token is not for us
     /// (RFC 8707 §2; MCP 2026-07-28, *Authorization*, "Token Handling").
-    fn is_for_us(&self, claims: &Map<String, Value>) -> Result<bool, TokenError> {
+    fn is_for_us(&self, aud: Option<&Value>) -> Result<bool, TokenError> {
         let ours = |audience: &str| self.audience.iter().any(|expected| expected.is(audience));
-        match claims.get("aud") {
+        match aud {
             Some(Value::String(one)) => Ok(ours(one)),
             Some(Value::Array(several)) => {
                 let names: Option<Vec<&str>> = several.iter().map(Value::as_str).collect();
@@ -66,55 +134,35 @@ impl JwtVerifier {
 }
 
 /// A NumericDate (RFC 7519 §2): seconds since 1970, fractions allowed.
-fn time(claims: &Map<String, Value>, name: &'static str) -> Result<Option<f64>, TokenError> {
-    match claims.get(name) {
-        None => Ok(None),
-        Some(value) => value
-            .as_f64()
-            .filter(|seconds| value.is_number() && (0.0..=LAST_SECOND).contains(seconds))
-            .map(Some)
-            .ok_or(TokenError::Claim(name)),
-    }
+fn time(claim: Option<&Value>, name: &'static str) -> Result<Option<f64>, TokenError> {
+    let Some(value) = claim else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| (0.0..=LAST_SECOND).contains(seconds));
+    seconds.map(Some).ok_or(TokenError::Claim(name))
 }
 
-fn required<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, TokenError> {
-    claims.get(name).and_then(Value::as_str).filter(|text| !text.is_empty()).ok_or(TokenError::Claim(name))
-}
-
-/// Other tokens of the same issuer are signed with the same keys: ID tokens carry hashes of what they came with (OpenID
-/// Connect Core §3.1.3.6), logout tokens and other security events say which (RFC 8417 §2.2), Keycloak names the kind in
-/// the claim `typ`, others in `token_use`.
-fn kind(claims: &Map<String, Value>) -> Result<(), TokenError> {
-    let is = |name: &str, allowed: &[&str]| match claims.get(name) {
-        None => true,
-        Some(value) => value.as_str().is_some_and(|kind| allowed.iter().any(|name| kind.eq_ignore_ascii_case(name))),
-    };
-    let of_another_kind = ["at_hash", "c_hash", "s_hash", "events"].iter().any(|name| claims.contains_key(*name));
-    if of_another_kind || !is("typ", &["Bearer", "at+jwt", "JWT"]) || !is("token_use", &["access"]) {
-        return Err(TokenError::NotAnAccessToken);
-    }
-    Ok(())
+fn required<'a>(claim: Option<&'a Value>, name: &'static str) -> Result<&'a str, TokenError> {
+    claim.and_then(Value::as_str).filter(|text| !text.is_empty()).ok_or(TokenError::Claim(name))
 }
 
 /// `scope` is one string with spaces (RFC 9068 §2.2.3); some providers write `scopes`, a string or an array.
-fn scopes(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
-    let mut scopes = Vec::new();
-    match claims.get("scope") {
+fn scopes(scope: Option<&Value>, scopes: Option<&Value>) -> Result<Vec<String>, TokenError> {
+    let mut all = Vec::new();
+    match scope {
         None => {}
-        Some(Value::String(text)) => add(&mut scopes, text),
+        Some(Value::String(text)) => add(&mut all, text),
         Some(_) => return Err(TokenError::Claim("scope")),
     }
-    match claims.get("scopes") {
+    match scopes {
         None => {}
-        Some(Value::String(text)) => add(&mut scopes, text),
+        Some(Value::String(text)) => add(&mut all, text),
         Some(Value::Array(items)) => {
             for item in items {
-                add(&mut scopes, item.as_str().ok_or(TokenError::Claim("scopes"))?);
+                add(&mut all, item.as_str().ok_or(TokenError::Claim("scopes"))?);
             }
         }
         Some(_) => return Err(TokenError::Claim("scopes")),
     }
-    Ok(scopes)
+    Ok(all)
 }
 
 fn add(scopes: &mut Vec<String>, text: &str) {
@@ -126,20 +174,20 @@ fn add(scopes: &mut Vec<String>, text: &str) {
 }
 
 /// `roles` (RFC 9068 §2.2.3.1), and where Keycloak keeps those of a realm. A role is one string, spaces and all.
-fn roles(claims: &Map<String, Value>) -> Result<Vec<String>, TokenError> {
-    let of_realm = match claims.get("realm_access") {
+fn roles(roles: Option<&Value>, realm_access: Option<&Value>) -> Result<Vec<String>, TokenError> {
+    let of_realm = match realm_access {
         None => None,
         Some(Value::Object(access)) => access.get("roles"),
         Some(_) => return Err(TokenError::Claim("realm_access")),
     };
-    let mut roles: Vec<String> = Vec::new();
-    for list in [claims.get("roles"), of_realm].into_iter().flatten() {
+    let mut all: Vec<String> = Vec::new();
+    for list in [roles, of_realm].into_iter().flatten() {
         for role in list.as_array().ok_or(TokenError::Claim("roles"))? {
             let role = role.as_str().ok_or(TokenError::Claim("roles"))?;
-            if !roles.iter().any(|other| other == role) {
-                roles.push(role.to_owned());
+            if !all.iter().any(|other| other == role) {
+                all.push(role.to_owned());
             }
         }
     }
-    Ok(roles)
+    Ok(all)
 }
