@@ -53,7 +53,7 @@ use tokio::{
     task::JoinSet,
     time::sleep,
 };
-use tower::util::MapRequestLayer;
+use tower::{Layer, util::MapRequestLayer};
 
 /// How long running requests may go on after the server was told to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -123,12 +123,11 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let app = Router::new()
         .route("/health", get(health))
         .route("/.well-known/jwks.json", get(jwks))
-        .route("/mcp", Endpoint::new(mcp).into_route().layer((guard, MapRequestLayer::new(introduce))))
+        .route_service("/mcp", (guard, MapRequestLayer::new(introduce)).layer(Endpoint::new(mcp).into_service()))
         .with_state(keys)
-        // Around the guard: the question whether a page may ask comes without a token.
-        .layer(cors())
-        // Outermost, so that a page of another site reaches nothing at all.
-        .layer(DnsRebindingLayer::for_listener(&args.host));
+        // Outermost, so that a page of another site reaches nothing at all; then the question whether a page may ask, which
+        // comes without a token.
+        .layer((DnsRebindingLayer::for_listener(&args.host), cors()));
 
     serve(app, listeners, &args.host, port).await
 }

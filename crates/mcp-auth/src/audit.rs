@@ -35,8 +35,8 @@ pub(crate) fn accepted(parts: &Parts, token: &AccessToken) {
     tracing::info!(
         target: "mcp_auth::audit",
         outcome = "accepted",
-        subject = token.subject,
-        issuer = token.issuer,
+        subject = &*token.subject,
+        issuer = &*token.issuer,
         client = token.client_id,
         kid = token.kid,
         method = parts.method.as_str(),

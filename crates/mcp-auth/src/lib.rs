@@ -30,7 +30,7 @@ mod verified;
 pub use self::jwks::{RemoteKeySet, RemoteKeySetBuilder, RemoteKeySetError};
 pub use self::{
     challenge::{Challenge, ChallengeError},
-    cors::cors,
+    cors::{Cors, CorsLayer, cors},
     guard::{Guard, Guarded},
     jwt::JwtVerifier,
     principal::Principal,

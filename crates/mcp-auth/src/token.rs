@@ -11,13 +11,13 @@ pub(crate) const MAX_TOKEN: usize = 16 * 1024;
 #[derive(Clone, Debug, PartialEq)]
 pub struct AccessToken {
     /// Who issued it (`iss`).
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// Whom it speaks for (`sub`), unique within the issuer.
-    pub subject: String,
+    pub subject: Arc<str>,
     /// The client it was given to (`client_id`, or Keycloak's `azp`).
     pub client_id: Option<String>,
     /// A name to show a person (`preferred_username`).
-    pub username: Option<String>,
+    pub username: Option<Arc<str>>,
     /// What it allows the client: `scope` and `scopes` together, each once.
     pub scopes: Vec<String>,
     /// What the person may do at all: `roles` and Keycloak's `realm_access.roles` together, each once.
@@ -93,6 +93,12 @@ pub trait TokenVerifier: Send + Sync + 'static {
     /// # Errors
     /// Why the token is refused.
     fn verify(&self, token: &str) -> impl Future<Output = Result<Arc<AccessToken>, TokenError>> + Send;
+
+    /// A token that was verified before and is still good, if that can be said at once. A guard asks this first, and
+    /// [`Self::verify`] only without an answer.
+    fn remembered(&self, _token: &str) -> Option<Arc<AccessToken>> {
+        None
+    }
 
     /// Grows whenever something that vouched for tokens no longer does, such as a key that was removed: what was
     /// verified before has to be verified again. Asked for each request, so it must be cheap.

@@ -33,25 +33,35 @@ impl<V: TokenVerifier> VerifiedTokens<V> {
     }
 }
 
+/// What a token is known by; nothing for one that is too long to be accepted, and not worth a digest.
+fn key(token: &str) -> Option<[u8; 32]> {
+    let digest = (token.len() <= MAX_TOKEN).then(|| digest(&SHA256, token.as_bytes()))?;
+    digest.as_ref().try_into().ok()
+}
+
 impl<V: TokenVerifier> TokenVerifier for VerifiedTokens<V> {
     async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, TokenError> {
-        // What is too long to be accepted is not worth a digest.
-        let Some(cache) = self.cache.as_ref().filter(|_| token.len() <= MAX_TOKEN) else {
-            return self.verifier.verify(token).await;
-        };
-        let mut key = [0; 32];
-        key.copy_from_slice(digest(&SHA256, token.as_bytes()).as_ref());
-        let epoch = self.verifier.epoch();
-        if let Some(entry) = cache.get(&key) {
-            // The leeway is the verifier's to grant.
-            if entry.epoch == epoch && now() < entry.token.expires_at {
-                return Ok(entry.token);
-            }
-            cache.remove(&key);
+        if let Some(known) = self.remembered(token) {
+            return Ok(known);
         }
-        let token = self.verifier.verify(token).await?;
-        cache.insert(key, Entry { token: Arc::clone(&token), epoch });
-        Ok(token)
+        let epoch = self.verifier.epoch();
+        let verified = self.verifier.verify(token).await?;
+        if let (Some(cache), Some(key)) = (&self.cache, key(token)) {
+            cache.insert(key, Entry { token: Arc::clone(&verified), epoch });
+        }
+        Ok(verified)
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<AccessToken>> {
+        let cache = self.cache.as_ref()?;
+        let key = key(token)?;
+        let entry = cache.get(&key)?;
+        // The leeway is the verifier's to grant.
+        if entry.epoch == self.verifier.epoch() && now() < entry.token.expires_at {
+            return Some(entry.token);
+        }
+        cache.remove(&key);
+        None
     }
 
     fn epoch(&self) -> u64 {
@@ -86,8 +96,8 @@ mod tests {
                 return Err(TokenError::Signature);
             }
             Ok(Arc::new(AccessToken {
-                issuer: "issuer".to_owned(),
-                subject: token.to_owned(),
+                issuer: "issuer".into(),
+                subject: token.into(),
                 client_id: None,
                 username: None,
                 scopes: Vec::new(),
@@ -109,7 +119,7 @@ mod tests {
 
     async fn ask(tokens: &VerifiedTokens<&'static Counting>, token: &str) -> u64 {
         match tokens.verify(token).await {
-            Ok(verified) => assert_eq!(verified.subject, token),
+            Ok(verified) => assert_eq!(&*verified.subject, token),
             Err(error) => assert_eq!(error, TokenError::Signature),
         }
         tokens.verifier.asked.load(Ordering::Relaxed)

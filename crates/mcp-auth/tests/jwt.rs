@@ -128,7 +128,7 @@ const BASE64URL_ONLY: TokenError = TokenError::Malformed("the token has characte
 #[tokio::test]
 async fn what_a_good_token_says() {
     let token = verify(&verifier(), &signed(header(), claims())).await.unwrap();
-    assert_eq!((token.issuer.as_str(), token.subject.as_str()), (ISSUER, "alice"));
+    assert_eq!((&*token.issuer, &*token.subject), (ISSUER, "alice"));
     assert_eq!((token.client_id.as_deref(), token.username.as_deref()), (Some("test"), Some("alice")));
     assert_eq!(token.scopes, ["mcp:read", "mcp:tools", "mcp:run"]);
     assert_eq!(token.kid.as_deref(), Some(RSA.public.kid()));

@@ -145,14 +145,14 @@ async fn the_caller_reaches_the_tool_and_the_hook() {
     let server = McpServer::builder("t", "0")
         .tool(WhoAmI)
         .authorize(|extensions, _| match extensions.get::<Caller>() {
-            Some(caller) if caller.subject == "mallory" => Err(refusal()),
+            Some(caller) if &*caller.subject == "mallory" => Err(refusal()),
             _ => Ok(()),
         })
         .build()
         .unwrap();
     let identify = async |mut request: Request, next: Next| {
         if let Some(subject) = request.headers().get("x-caller").map(|value| value.to_str().unwrap().to_owned()) {
-            request.extensions_mut().insert(Caller { issuer: "test".to_owned(), subject, name: None });
+            request.extensions_mut().insert(Caller { issuer: "test".into(), subject: subject.into(), name: None });
         }
         next.run(request).await
     };

@@ -74,7 +74,7 @@ async fn modern_requests_have_no_session() {
 async fn identify(mut request: Request, next: Next) -> axum::response::Response {
     if let Some(subject) = request.headers().get("x-caller").and_then(|value| value.to_str().ok()) {
         let name = request.headers().get("x-name").map(|name| name.to_str().unwrap().to_owned());
-        let caller = Caller { issuer: "test".to_owned(), subject: subject.to_owned(), name };
+        let caller = Caller { issuer: "test".into(), subject: subject.into(), name: name.map(Into::into) };
         request.extensions_mut().insert(caller);
     }
     next.run(request).await

@@ -1,4 +1,5 @@
 use std::{
+    future::ready,
     mem,
     pin::Pin,
     sync::Arc,
@@ -6,15 +7,14 @@ use std::{
 };
 
 use bytes::Bytes;
+use futures_util::future::Either;
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
-use http_body::Body;
-use http_body_util::{Either, Full};
 use tower_service::Service;
 
 use super::{
     Guard,
     credential::{self, AGENT_SESSION, Presented},
-    refusal,
+    refusal::{self, Refusal},
 };
 use crate::{
     AccessToken, Principal, TokenVerifier,
@@ -44,60 +44,75 @@ impl<S, V, B, R> Service<Request<B>> for Guarded<S, V>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
+    S::Error: Send + 'static,
     V: TokenVerifier,
     B: Send + 'static,
-    R: Body<Data = Bytes>,
+    R: From<Bytes> + Send + 'static,
 {
-    type Response = Response<Either<R, Full<Bytes>>>;
+    type Response = Response<R>;
     type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, S::Error>> + Send>>;
+    /// A remembered token goes straight on; what has to be verified, or is refused, takes a box.
+    type Future = Either<S::Future, Pin<Box<dyn Future<Output = Result<Response<R>, S::Error>> + Send>>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (parts, body) = request.into_parts();
+        let token = match self.guard.presented(&parts) {
+            Ok(token) => token,
+            Err(refusal) => return Either::Right(Box::pin(ready(Ok(refusal.map(R::from))))),
+        };
+        if let Some(known) = self.guard.verifier.remembered(token) {
+            return Either::Left(self.inner.call(self.guard.admitted(parts, body, known)));
+        }
+        let token = token.to_owned();
         let guard = self.guard.clone();
         // The one that was polled ready is the one to call.
         let next = self.inner.clone();
         let mut inner = mem::replace(&mut self.inner, next);
-        Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let token = match guard.admit(&parts).await {
-                Ok(token) => token,
-                Err(refusal) => return Ok(refusal.map(Either::Right)),
-            };
-            parts.headers.remove(AUTHORIZATION);
-            parts.headers.remove(AGENT_SESSION);
-            parts.extensions.insert(Principal::new(token));
-            inner.call(Request::from_parts(parts, body)).await.map(|response| response.map(Either::Left))
-        })
+        Either::Right(Box::pin(async move {
+            match guard.verifier.verify(&token).await {
+                Ok(verified) => inner.call(guard.admitted(parts, body, verified)).await,
+                Err(error) => {
+                    audit::refused(&parts, Refused::Token(&error));
+                    Ok(refusal::bad_token(&guard.settings.challenge, &error).map(R::from))
+                }
+            }
+        }))
     }
 }
 
 impl<V: TokenVerifier> Guard<V> {
-    /// The decision, and its event.
-    async fn admit(&self, parts: &Parts) -> Result<Arc<AccessToken>, Response<Full<Bytes>>> {
+    /// The token that a request presents.
+    fn presented<'a>(&self, parts: &'a Parts) -> Result<&'a str, Box<Refusal>> {
         let settings = &*self.settings;
         let presented = credential::presented(parts, settings.agent_session).map_err(|invalid| {
             audit::refused(parts, Refused::Request(invalid.0));
-            refusal::invalid_request(&settings.challenge, invalid)
+            Box::new(refusal::invalid_request(&settings.challenge, invalid))
         })?;
-        let verified = match presented {
-            Presented::Token(token) => self.verifier.verify(token).await,
-            Presented::Unreadable(error) => Err(error),
+        match presented {
+            Presented::Token(token) => Ok(token),
+            Presented::Unreadable(error) => {
+                audit::refused(parts, Refused::Token(&error));
+                Err(Box::new(refusal::bad_token(&settings.challenge, &error)))
+            }
             Presented::Nothing => {
                 audit::refused(parts, Refused::NoToken);
-                return Err(refusal::no_token(&settings.challenge));
+                Err(Box::new(refusal::no_token(&settings.challenge)))
             }
-        };
-        let token = verified.map_err(|error| {
-            audit::refused(parts, Refused::Token(&error));
-            refusal::bad_token(&settings.challenge, &error)
-        })?;
-        if settings.audit_accepted {
-            audit::accepted(parts, &token);
         }
-        Ok(token)
+    }
+
+    /// The request as it goes on: with the principal, and without the credential.
+    fn admitted<B>(&self, mut parts: Parts, body: B, token: Arc<AccessToken>) -> Request<B> {
+        if self.settings.audit_accepted {
+            audit::accepted(&parts, &token);
+        }
+        parts.headers.remove(AUTHORIZATION);
+        parts.headers.remove(AGENT_SESSION);
+        parts.extensions.insert(Principal::new(token));
+        Request::from_parts(parts, body)
     }
 }

@@ -1,6 +1,9 @@
 //! What a token says, read strictly: every claim that decides has its type, and a missing one never counts as good.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::{
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::{Map, Value};
 
@@ -87,7 +90,7 @@ impl JwtVerifier {
         let known = Known::of(&claims);
         let expires = time(known.exp, "exp")?.ok_or(TokenError::Claim("exp"))?;
         let starts = [time(known.nbf, "nbf")?, time(known.iat, "iat")?];
-        if required(known.iss, "iss")? != self.issuer {
+        if required(known.iss, "iss")? != &*self.issuer {
             return Err(TokenError::Issuer);
         }
         if !self.is_for_us(known.aud)? {
@@ -104,10 +107,10 @@ impl JwtVerifier {
         }
         let text = |claim: Option<&Value>| claim.and_then(Value::as_str).map(str::to_owned);
         Ok(AccessToken {
-            issuer: self.issuer.clone(),
-            subject: required(known.sub, "sub")?.to_owned(),
+            issuer: Arc::clone(&self.issuer),
+            subject: required(known.sub, "sub")?.into(),
             client_id: text(known.client_id).or_else(|| text(known.azp)),
-            username: text(known.preferred_username),
+            username: known.preferred_username.and_then(Value::as_str).map(Arc::from),
             scopes: scopes(known.scope, known.scopes)?,
             roles: roles(known.roles, known.realm_access)?,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]

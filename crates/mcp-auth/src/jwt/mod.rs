@@ -32,7 +32,7 @@ const ROUNDS: usize = 3;
 #[derive(Debug)]
 pub struct JwtVerifier {
     keys: Keys,
-    issuer: String,
+    issuer: Arc<str>,
     audience: Vec<Audience>,
     leeway: Duration,
     /// The header of the last good token: all tokens of one key have the same.
@@ -106,7 +106,8 @@ impl JwtVerifier {
 
     fn new(keys: Keys, issuer: String, audience: &str) -> Self {
         let leeway = Duration::from_secs(30);
-        Self { keys, issuer, audience: Vec::new(), leeway, last: ArcSwapOption::empty() }.also_for(audience)
+        Self { keys, issuer: issuer.into(), audience: Vec::new(), leeway, last: ArcSwapOption::empty() }
+            .also_for(audience)
     }
 
     /// Accepts one more audience.

@@ -1,7 +1,10 @@
 //! One event per request: accepted at `debug`, refused at `info`. Never a body, never a header.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -21,7 +24,7 @@ pub(super) struct AccessLog {
     id: Option<String>,
     name: Option<String>,
     /// Who is calling, if anybody was asked.
-    subject: Option<String>,
+    subject: Option<Arc<str>>,
     finished: bool,
 }
 
@@ -41,7 +44,7 @@ impl AccessLog {
     }
 
     pub(super) fn caller(&mut self, caller: Option<&Caller>) {
-        self.subject = caller.map(|caller| shown(&caller.subject).to_owned());
+        self.subject = caller.map(|caller| Arc::clone(&caller.subject));
     }
 
     pub(super) fn finish(mut self, status: StatusCode, code: Option<i64>) {
@@ -56,7 +59,7 @@ impl AccessLog {
                 method = self.method,
                 tool,
                 prompt,
-                subject = self.subject,
+                subject = self.subject.as_deref().map(shown),
                 status = status.as_u16(),
                 ms = self.ms(),
                 id = self.id,
@@ -73,7 +76,7 @@ impl AccessLog {
             method = self.method,
             tool,
             prompt,
-            subject = self.subject,
+            subject = self.subject.as_deref().map(shown),
             status,
             code,
             ms = self.ms(),

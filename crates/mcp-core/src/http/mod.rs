@@ -27,13 +27,19 @@ mod media;
 mod session;
 mod sse;
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use axum::{
     body::Body,
     extract::Request,
     response::{IntoResponse, Response},
-    routing::{MethodRouter, any},
+    routing::{MethodRouter, any_service},
 };
 use futures_util::FutureExt;
 use http::{
@@ -42,6 +48,7 @@ use http::{
     request::Parts,
 };
 use tokio::sync::mpsc;
+use tower_service::Service;
 
 pub use self::dns_rebinding::{DnsRebinding, DnsRebindingLayer};
 use self::{
@@ -118,8 +125,31 @@ impl Endpoint {
 
     /// The endpoint as a route. It answers every HTTP method, so that a layer around it sees them all.
     pub fn into_route<S: Clone + Send + Sync + 'static>(self) -> MethodRouter<S> {
-        let endpoint = Arc::new(self);
-        any(move |request: Request| serve(Arc::clone(&endpoint), request))
+        any_service(self.into_service())
+    }
+
+    /// The endpoint as a service, to put layers around it.
+    pub fn into_service(self) -> EndpointService {
+        EndpointService(Arc::new(self))
+    }
+}
+
+/// An [`Endpoint`] at work.
+#[derive(Clone, Debug)]
+pub struct EndpointService(Arc<Endpoint>);
+
+impl Service<Request> for EndpointService {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let endpoint = Arc::clone(&self.0);
+        Box::pin(async move { Ok(serve(endpoint, request).await) })
     }
 }
 

@@ -3,7 +3,7 @@
 //! A session is a handle, never a credential: it belongs to the caller who opened it, and from anybody else it is
 //! unknown (MCP *Security Best Practices*, "Session Hijacking").
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, request::Parts};
 use moka::{policy::EvictionPolicy, sync::Cache};
@@ -25,7 +25,7 @@ const IDLE: Duration = Duration::from_secs(30 * 60);
 pub(super) struct Sessions(Cache<String, Owner>);
 
 /// Issuer and subject of who opened a session, if that was asked; a name may change in between.
-pub(super) type Owner = Option<(String, String)>;
+pub(super) type Owner = Option<(Arc<str>, Arc<str>)>;
 
 impl Sessions {
     pub(super) fn new() -> Self {

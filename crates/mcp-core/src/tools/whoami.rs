@@ -39,9 +39,9 @@ impl Tool for WhoAmI {
     async fn call(&self, ctx: &CallContext, _: Input) -> Result<Structured<Identity>, ToolError> {
         let caller = ctx.caller().ok_or_else(|| ToolError::new("this server asks nobody who they are"))?;
         Ok(Structured(Identity {
-            subject: caller.subject.clone(),
-            issuer: caller.issuer.clone(),
-            name: caller.name.clone(),
+            subject: caller.subject.to_string(),
+            issuer: caller.issuer.to_string(),
+            name: caller.name.as_deref().map(str::to_owned),
         }))
     }
 }
