@@ -16,7 +16,7 @@
 //!
 //! let service = Guard::new(verifier).layer(service_fn(async |request: Request<Full<Bytes>>| {
 //!     let who = request.extensions().get::<Principal>().expect("the guard has put it there");
-//!     Ok::<_, Infallible>(Response::new(Full::from(who.subject.clone())))
+//!     Ok::<_, Infallible>(Response::new(Full::<Bytes>::from(who.subject.to_string())))
 //! }));
 //!
 //! // Nobody, who is told that a token is needed:
