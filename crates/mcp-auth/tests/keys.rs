@@ -114,6 +114,40 @@ fn a_public_pem_is_a_key_too() {
     assert_eq!(key.jwk()["x"], "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
 }
 
+/// A JWK Set by itself, a JWK, a PEM: any of them may be all there is. In a set, what is not for signatures is left out.
+#[test]
+fn one_file_instead_of_a_directory() {
+    let path = tempfile::tempdir().unwrap();
+    let (first, second) = (make_pair(Algorithm::EdDSA).unwrap().1, make_pair(Algorithm::ES256).unwrap().1);
+    let mut for_encryption = make_pair(Algorithm::ES256).unwrap().1.jwk().clone();
+    for_encryption["use"] = json!("enc");
+    let mut only_encrypts = make_pair(Algorithm::ES256).unwrap().1.jwk().clone();
+    only_encrypts.as_object_mut().unwrap().remove("use");
+    only_encrypts["key_ops"] = json!(["encrypt"]);
+    let set = json!({ "keys": [
+        first.jwk(), for_encryption, only_encrypts, { "kty": "oct", "k": "c2VjcmV0" }, { "kty": "AKP" }, second.jwk(),
+    ]});
+    let pem = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=\n-----END PUBLIC KEY-----\n";
+    let open = |name: &str, text: &str| {
+        let file = path.path().join(name);
+        fs::write(&file, text).unwrap();
+        kids(&KeyDirectory::open(file))
+    };
+    let both = [first.kid(), second.kid()];
+    assert_eq!(open("certs.json", &set.to_string()), both);
+    assert_eq!(open("key.json", &first.jwk().to_string()), [first.kid()]);
+    assert_eq!(open("key.pem", pem), ["kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"]);
+    // And a set in a directory, beside other files.
+    fs::create_dir(path.path().join("keys")).unwrap();
+    open("keys/certs.jwks.json", &set.to_string());
+    assert_eq!(kids(&KeyDirectory::open(path.path().join("keys"))), both);
+    // Neither a set of everything nor one with a key twice is believed.
+    let many = json!({ "keys": vec![first.jwk(); 101] });
+    assert!(PublicKey::from_jwks(&many.to_string()).is_err());
+    assert!(PublicKey::from_jwks(r#"{"keys":[],"keys":[]}"#).is_err());
+    assert!(PublicKey::from_jwks(r#"{"keys":{}}"#).is_err());
+}
+
 async fn within_a_second(directory: &KeyDirectory, expected: usize) {
     let begun = Instant::now();
     while kids(directory).len() != expected {
