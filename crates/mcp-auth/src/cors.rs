@@ -1,4 +1,6 @@
 use std::{
+    mem,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -19,16 +21,19 @@ use tower_service::Service;
 /// `Origin` around both, where a server on a loopback address must not talk to every page. A request without `Origin`,
 /// which no page sends across origins, passes untouched.
 #[derive(Clone, Debug)]
-pub struct CorsLayer(cors::CorsLayer);
+pub struct CorsLayer(Arc<cors::CorsLayer>);
 
 /// A service with [`CorsLayer`].
 #[derive(Clone, Debug)]
-pub struct Cors<S>(cors::Cors<S>);
+pub struct Cors<S> {
+    inner: S,
+    layer: Arc<cors::CorsLayer>,
+}
 
 /// [`CorsLayer`].
 pub fn cors() -> CorsLayer {
     let header = HeaderName::from_static;
-    CorsLayer(
+    CorsLayer(Arc::new(
         cors::CorsLayer::new()
             .allow_origin(cors::Any)
             .allow_methods([Method::GET, Method::POST, Method::DELETE])
@@ -45,20 +50,20 @@ pub fn cors() -> CorsLayer {
             ])
             .expose_headers([WWW_AUTHENTICATE, RETRY_AFTER, header("mcp-session-id")])
             .max_age(Duration::from_secs(3600)),
-    )
+    ))
 }
 
 impl<S> Layer<S> for CorsLayer {
     type Service = Cors<S>;
 
     fn layer(&self, inner: S) -> Cors<S> {
-        Cors(self.0.layer(inner))
+        Cors { inner, layer: Arc::clone(&self.0) }
     }
 }
 
 impl<S, B, R> Service<Request<B>> for Cors<S>
 where
-    S: Service<Request<B>, Response = Response<R>>,
+    S: Service<Request<B>, Response = Response<R>> + Clone,
     R: Default,
 {
     type Response = Response<R>;
@@ -66,14 +71,16 @@ where
     type Future = Either<<cors::Cors<S> as Service<Request<B>>>::Future, S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
+        self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         if request.headers().contains_key(ORIGIN) {
-            Either::Left(self.0.call(request))
+            // The one that was polled ready is the one to call.
+            let next = self.inner.clone();
+            Either::Left(self.layer.layer(mem::replace(&mut self.inner, next)).call(request))
         } else {
-            Either::Right(self.0.get_mut().call(request))
+            Either::Right(self.inner.call(request))
         }
     }
 }
