@@ -7,7 +7,8 @@
 //! - [`strict`]: one reading of a request, in front of an MCP service that is not ours;
 //! - [`TokenVerifier`], [`AccessToken`], [`TokenError`]: who decides about a token, what it says, why it is refused;
 //! - [`VerifiedTokens`]: remembers what was decided; [`JwtVerifier`]: decides about signed tokens;
-//! - [`ResourceUri`]: what a token is for, and when two spellings name the same;
+//! - [`ResourceUri`]: what a token is for, and when two spellings name the same; [`ProtectedResource`]: what a client is
+//!   told about it (RFC 9728);
 //! - [`keys`]: a directory of public keys and its JWKS; with the feature `signing`, making keys and tokens;
 #![cfg_attr(feature = "remote", doc = "- [`RemoteKeySet`]: the keys behind an identity provider's JWKS URL.")]
 
@@ -20,6 +21,7 @@ mod jwks;
 mod jwt;
 pub mod keys;
 mod principal;
+mod protected_resource;
 mod resource_uri;
 pub mod strict;
 mod strict_json;
@@ -34,6 +36,7 @@ pub use self::{
     guard::{Guard, Guarded},
     jwt::JwtVerifier,
     principal::Principal,
+    protected_resource::{ProtectedResource, ProtectedResourceError},
     resource_uri::{ResourceUri, ResourceUriError},
     token::{AccessToken, TokenError, TokenVerifier},
     verified::VerifiedTokens,

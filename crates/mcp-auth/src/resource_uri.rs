@@ -85,6 +85,33 @@ impl ResourceUri {
     }
 }
 
+impl ResourceUri {
+    /// Without a trailing slash; empty for the root.
+    pub(crate) fn path(&self) -> &str {
+        &self.parts.path
+    }
+
+    pub(crate) fn query(&self) -> Option<&str> {
+        self.parts.query.as_deref()
+    }
+
+    /// The spellings of the origin, each with the authority that `Host` then has; the one that was written first.
+    pub(crate) fn origins(&self) -> Vec<(String, String)> {
+        let scheme = if self.parts.https { "https" } else { "http" };
+        let default = if self.parts.https { 443 } else { 80 };
+        let port = self.parts.port.filter(|port| *port != default).map_or_else(String::new, |port| format!(":{port}"));
+        let origin = |host: &str| (format!("{scheme}://{host}{port}"), format!("{host}{port}"));
+        let written = Url::parse(&self.written).ok().and_then(|url| url.host_str().map(str::to_owned));
+        let written = written.unwrap_or_else(|| self.parts.host.to_string());
+        let mut origins = vec![origin(&written)];
+        if self.parts.host == Host::Domain("localhost".to_owned()) {
+            let others = ["localhost", "127.0.0.1", "[::1]"].into_iter().filter(|host| *host != written);
+            origins.extend(others.map(origin));
+        }
+        origins
+    }
+}
+
 impl PartialEq for ResourceUri {
     fn eq(&self, other: &Self) -> bool {
         self.parts == other.parts

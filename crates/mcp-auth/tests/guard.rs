@@ -18,7 +18,7 @@ use axum::{
     routing::post,
 };
 use mcp_auth::{
-    Challenge, Guard, JwtVerifier, Principal, VerifiedTokens, cors,
+    Challenge, Guard, JwtVerifier, Principal, ProtectedResource, VerifiedTokens, cors,
     keys::{Algorithm, KeyDirectory, SigningKey, make_pair},
 };
 use reqwest::{Client, RequestBuilder, Response};
@@ -216,6 +216,48 @@ async fn challenges_say_where_a_token_is_to_be_had() {
         challenge(&response)
             .starts_with(&format!("Bearer resource_metadata=\"{metadata}\", scope=\"mcp:read\", error="))
     );
+}
+
+#[tokio::test]
+async fn the_metadata_is_where_the_client_can_find_it() {
+    let described = ProtectedResource::new(&AUDIENCE.parse().unwrap(), [ISSUER], ["mcp:read"]).unwrap();
+    let guard = Guard::new(verifier()).protects(described.clone());
+    let server = Server::start(guard).await;
+    for (host, expected) in [
+        ("localhost:9000", "http://localhost:9000"),
+        ("127.0.0.1:9000", "http://127.0.0.1:9000"),
+        ("evil.example", "http://localhost:9000"),
+    ] {
+        for request in
+            [server.post(), server.post().bearer_auth("x.y.z"), server.post().query(&[("access_token", "x")])]
+        {
+            let (response, _) = server.send(request.header("host", host)).await;
+            let url = format!("resource_metadata=\"{expected}/.well-known/oauth-protected-resource/mcp\"");
+            assert!(challenge(&response).contains(&url), "{host}: {response:?}");
+        }
+    }
+
+    // The document itself, at both of its URLs and in the same spelling.
+    let app = Router::new().merge(described.into_router()).layer(cors());
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(axum::serve(listener, app).into_future());
+    for path in ["/.well-known/oauth-protected-resource/mcp", "/.well-known/oauth-protected-resource"] {
+        let request = Client::new().get(format!("{origin}{path}")).header("host", "127.0.0.1:9000");
+        let response = request.header("origin", "http://localhost:6274").send().await.unwrap();
+        assert_eq!(response.headers()["content-type"], "application/json");
+        assert_eq!(response.headers()["access-control-allow-origin"], "*");
+        assert!(response.headers()["cache-control"].to_str().unwrap().contains("max-age"));
+        assert_eq!(
+            response.json::<Value>().await.unwrap(),
+            json!({
+                "resource": "http://127.0.0.1:9000/mcp", "authorization_servers": [ISSUER],
+                "bearer_methods_supported": ["header"], "scopes_supported": ["mcp:read"],
+            })
+        );
+    }
+    let other = Client::new().get(format!("{origin}/.well-known/oauth-protected-resource/other")).send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::NOT_FOUND);
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ use std::{fmt, sync::Arc};
 use tower_layer::Layer;
 
 pub use self::service::Guarded;
-use crate::{Challenge, TokenVerifier};
+use crate::{Challenge, ProtectedResource, TokenVerifier};
 
 /// Lets a request pass with a token that its verifier accepts, leaves the [`Principal`](crate::Principal) in the
 /// request's extensions, and takes the credential off the request: what is behind the guard can neither log it nor
@@ -64,6 +64,7 @@ pub struct Guard<V> {
 #[derive(Clone, Debug, Default)]
 struct Settings {
     challenge: Challenge,
+    resource: Option<ProtectedResource>,
     agent_session: bool,
     audit_accepted: bool,
 }
@@ -78,6 +79,13 @@ impl<V: TokenVerifier> Guard<V> {
     #[must_use]
     pub fn challenge(mut self, challenge: Challenge) -> Self {
         Arc::make_mut(&mut self.settings).challenge = challenge;
+        self
+    }
+
+    /// Adds to every challenge where the resource's metadata is, in the spelling that the client used (RFC 9728 §5.1).
+    #[must_use]
+    pub fn protects(mut self, resource: ProtectedResource) -> Self {
+        Arc::make_mut(&mut self.settings).resource = Some(resource);
         self
     }
 

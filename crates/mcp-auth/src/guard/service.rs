@@ -17,7 +17,7 @@ use super::{
     refusal::{self, Refusal},
 };
 use crate::{
-    AccessToken, Principal, TokenVerifier,
+    AccessToken, Challenge, Principal, TokenVerifier,
     audit::{self, Refused},
 };
 
@@ -77,7 +77,7 @@ where
                 Ok(verified) => inner.call(guard.admitted(parts, body, verified)).await,
                 Err(error) => {
                     audit::refused(&parts, Refused::Token(&error));
-                    Ok(refusal::bad_token(&guard.settings.challenge, &error).map(R::from))
+                    Ok(refusal::bad_token(&guard.challenge_for(&parts), &error).map(R::from))
                 }
             }
         }))
@@ -87,22 +87,29 @@ where
 impl<V: TokenVerifier> Guard<V> {
     /// The token that a request presents.
     fn presented<'a>(&self, parts: &'a Parts) -> Result<&'a str, Box<Refusal>> {
-        let settings = &*self.settings;
-        let presented = credential::presented(parts, settings.agent_session).map_err(|invalid| {
+        let presented = credential::presented(parts, self.settings.agent_session).map_err(|invalid| {
             audit::refused(parts, Refused::Request(invalid.0));
-            Box::new(refusal::invalid_request(&settings.challenge, invalid))
+            Box::new(refusal::invalid_request(&self.challenge_for(parts), invalid))
         })?;
         match presented {
             Presented::Token(token) => Ok(token),
             Presented::Unreadable(error) => {
                 audit::refused(parts, Refused::Token(&error));
-                Err(Box::new(refusal::bad_token(&settings.challenge, &error)))
+                Err(Box::new(refusal::bad_token(&self.challenge_for(parts), &error)))
             }
             Presented::Nothing => {
                 audit::refused(parts, Refused::NoToken);
-                Err(Box::new(refusal::no_token(&settings.challenge)))
+                Err(Box::new(refusal::no_token(&self.challenge_for(parts))))
             }
         }
+    }
+
+    /// How every challenge to this request begins.
+    fn challenge_for(&self, parts: &Parts) -> Challenge {
+        let challenge = self.settings.challenge.clone();
+        let Some(resource) = &self.settings.resource else { return challenge };
+        // Made of a URL, it has no character that would not fit.
+        challenge.clone().resource_metadata(resource.metadata_url(&parts.headers)).unwrap_or(challenge)
     }
 
     /// The request as it goes on: with the principal, and without the credential.
