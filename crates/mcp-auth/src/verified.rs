@@ -31,6 +31,16 @@ impl<V: TokenVerifier> VerifiedTokens<V> {
     pub fn new(verifier: V, capacity: usize) -> Self {
         Self { verifier, cache: (capacity > 0).then(|| Cache::new(capacity)) }
     }
+
+    fn find(&self, cache: &Cache<[u8; 32], Entry>, key: &[u8; 32]) -> Option<Arc<AccessToken>> {
+        let entry = cache.get(key)?;
+        // The leeway is the verifier's to grant.
+        if entry.epoch == self.verifier.epoch() && now() < entry.token.expires_at {
+            return Some(entry.token);
+        }
+        cache.remove(key);
+        None
+    }
 }
 
 /// What a token is known by; nothing for one that is too long to be accepted, and not worth a digest.
@@ -41,27 +51,20 @@ fn key(token: &str) -> Option<[u8; 32]> {
 
 impl<V: TokenVerifier> TokenVerifier for VerifiedTokens<V> {
     async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, TokenError> {
-        if let Some(known) = self.remembered(token) {
+        let Some((cache, key)) = self.cache.as_ref().and_then(|cache| Some((cache, key(token)?))) else {
+            return self.verifier.verify(token).await;
+        };
+        if let Some(known) = self.find(cache, &key) {
             return Ok(known);
         }
         let epoch = self.verifier.epoch();
         let verified = self.verifier.verify(token).await?;
-        if let (Some(cache), Some(key)) = (&self.cache, key(token)) {
-            cache.insert(key, Entry { token: Arc::clone(&verified), epoch });
-        }
+        cache.insert(key, Entry { token: Arc::clone(&verified), epoch });
         Ok(verified)
     }
 
     fn remembered(&self, token: &str) -> Option<Arc<AccessToken>> {
-        let cache = self.cache.as_ref()?;
-        let key = key(token)?;
-        let entry = cache.get(&key)?;
-        // The leeway is the verifier's to grant.
-        if entry.epoch == self.verifier.epoch() && now() < entry.token.expires_at {
-            return Some(entry.token);
-        }
-        cache.remove(&key);
-        None
+        self.find(self.cache.as_ref()?, &key(token)?)
     }
 
     fn epoch(&self) -> u64 {

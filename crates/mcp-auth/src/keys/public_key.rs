@@ -11,8 +11,7 @@ use jsonwebtoken::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Algorithm, KeyError};
-use crate::strict_json;
+use super::{Algorithm, KeyError, public_keys::object};
 
 /// RSA moduli, in bytes: 2048 bits or larger (RFC 7518 §3.3), and none that makes verifying a burden.
 const RSA_BYTES: RangeInclusive<usize> = 256..=1024;
@@ -55,8 +54,7 @@ impl PublicKey {
     /// is not served here, is RSA outside 2048 to 8192 bits, is no point of its curve, or names an algorithm that its
     /// type does not have.
     pub fn from_jwk(text: &str) -> Result<Self, KeyError> {
-        let object = strict_json::object(text.as_bytes()).map_err(|error| KeyError::Unusable(error.to_string()))?;
-        Self::from_object(object)
+        Self::from_object(object(text)?)
     }
 
     pub(super) fn from_object(jwk: Map<String, Value>) -> Result<Self, KeyError> {

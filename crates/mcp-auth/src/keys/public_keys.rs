@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{KeyError, PublicKey};
 use crate::strict_json;
@@ -58,8 +58,21 @@ impl PublicKey {
     /// # Errors
     /// When it is not a JWK Set, or one of more than 100 keys.
     pub fn from_jwks(text: &str) -> Result<Vec<Self>, KeyError> {
+        Self::from_set(object(text)?)
+    }
+
+    /// A file may hold either.
+    pub(super) fn from_jwk_or_set(text: &str) -> Result<Vec<Self>, KeyError> {
+        let object = object(text)?;
+        if object.contains_key("keys") {
+            Self::from_set(object)
+        } else {
+            Self::from_object(object).map(|key| vec![key])
+        }
+    }
+
+    fn from_set(mut set: Map<String, Value>) -> Result<Vec<Self>, KeyError> {
         let unusable = |why: &str| KeyError::Unusable(why.to_owned());
-        let mut set = strict_json::object(text.as_bytes()).map_err(|error| KeyError::Unusable(error.to_string()))?;
         let Some(Value::Array(entries)) = set.remove("keys") else {
             return Err(unusable("it is no JWK Set: it has no array of keys"));
         };
@@ -76,10 +89,9 @@ impl PublicKey {
         }
         Ok(keys)
     }
+}
 
-    /// A file may hold either.
-    pub(super) fn from_jwk_or_set(text: &str) -> Result<Vec<Self>, KeyError> {
-        let object = strict_json::object(text.as_bytes()).map_err(|error| KeyError::Unusable(error.to_string()))?;
-        if object.contains_key("keys") { Self::from_jwks(text) } else { Self::from_object(object).map(|key| vec![key]) }
-    }
+/// JSON text of a key or a set.
+pub(super) fn object(text: &str) -> Result<Map<String, Value>, KeyError> {
+    strict_json::object(text.as_bytes()).map_err(|error| KeyError::Unusable(error.to_string()))
 }
