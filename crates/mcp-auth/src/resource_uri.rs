@@ -83,9 +83,14 @@ impl ResourceUri {
     pub fn as_str(&self) -> &str {
         &self.written
     }
-}
 
-impl ResourceUri {
+    /// Every way to write it that names this machine differently, without a trailing slash; the written one first. One
+    /// way if it is not on this machine.
+    pub fn spellings(&self) -> Vec<String> {
+        let query = self.query().map_or_else(String::new, |query| format!("?{query}"));
+        self.origins().into_iter().map(|(origin, _)| format!("{origin}{}{query}", self.path())).collect()
+    }
+
     /// Without a trailing slash; empty for the root.
     pub(crate) fn path(&self) -> &str {
         &self.parts.path

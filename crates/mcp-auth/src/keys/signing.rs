@@ -4,6 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     io::Write,
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use aws_lc_rs::{
@@ -85,6 +86,19 @@ impl SigningKey {
         }
     }
 
+    /// The key that an authorization server signs with: the newest for `algorithm` in `directory` that has been there
+    /// for `published`, so that whoever keeps a copy of the JWK Set has seen it; while none has, the oldest.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or holds no such key.
+    pub fn published(directory: &Path, algorithm: Algorithm, published: Duration) -> Result<Option<Self>, KeyError> {
+        let mut pairs = pairs(directory, algorithm)?;
+        pairs.sort_by_key(|(_, modified)| *modified);
+        let now = SystemTime::now();
+        let long_enough = |(_, modified): &&Pair| now.duration_since(*modified).is_ok_and(|age| age >= published);
+        pairs.iter().rev().find(long_enough).or(pairs.first()).map(|(jwk, _)| Self::beside(jwk, algorithm)).transpose()
+    }
+
     /// Makes a new pair in `directory` and leaves the others there: what is published from now on are all of them, and
     /// what signs is the new one. The private half is readable by its owner alone.
     ///
@@ -116,12 +130,14 @@ impl SigningKey {
     }
 
     fn newest(directory: &Path, algorithm: Algorithm) -> Result<Option<Self>, KeyError> {
-        let Some((jwk, _)) = pairs(directory, algorithm)?.into_iter().max_by_key(|(_, modified)| *modified) else {
-            return Ok(None);
-        };
-        let path = private_beside(&jwk);
+        let newest = pairs(directory, algorithm)?.into_iter().max_by_key(|(_, modified)| *modified);
+        newest.map(|(jwk, _)| Self::beside(&jwk, algorithm)).transpose()
+    }
+
+    fn beside(jwk: &Path, algorithm: Algorithm) -> Result<Self, KeyError> {
+        let path = private_beside(jwk);
         let private = fs::read_to_string(&path).map_err(|error| KeyError::File(path, error))?;
-        Self::from_pem(&private, algorithm).map(Some)
+        Self::from_pem(&private, algorithm)
     }
 
     /// The public half.
@@ -141,7 +157,7 @@ impl SigningKey {
     }
 }
 
-type Pair = (PathBuf, std::time::SystemTime);
+type Pair = (PathBuf, SystemTime);
 
 /// The public files in `directory` that are for `algorithm` and have their private half beside them.
 fn pairs(directory: &Path, algorithm: Algorithm) -> Result<Vec<Pair>, KeyError> {

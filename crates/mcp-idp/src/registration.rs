@@ -1,0 +1,177 @@
+//! Clients that register themselves (RFC 7591).
+
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant, SystemTime},
+};
+
+use axum::{
+    Json,
+    body::{Body, to_bytes},
+    extract::State,
+    http::{Request, StatusCode},
+    response::{IntoResponse, Response},
+};
+use oauth_as::{
+    Client, ClientId, ClientMetadata, ErrorCode, RegistrationAttempt, RegistrationDecision, RegistrationFailure,
+    RegistrationPolicy, RevocationWindow, ScopeSet, Storage,
+};
+use serde::Deserialize;
+
+use crate::{
+    oauth_error::{NO_STORE, OAuthError, refused},
+    peer::Peer,
+    redirect_uri,
+    server::Idp,
+};
+
+/// No registration is larger, in bytes.
+const MAX_BODY: usize = 16 * 1024;
+/// No name is longer, in characters.
+const MAX_NAME: usize = 200;
+/// A client that nobody has used after this long is forgotten.
+const UNUSED: Duration = Duration::from_secs(60 * 60);
+/// So many may wait for their first use.
+const MOST_UNUSED: usize = 10_000;
+
+/// What is read of a registration beyond what the state machine reads.
+#[derive(Deserialize)]
+struct Registration {
+    application_type: Option<String>,
+    #[serde(flatten)]
+    metadata: ClientMetadata,
+}
+
+/// `POST` to the registration endpoint.
+pub(crate) async fn register(
+    State(idp): State<Arc<Idp>>,
+    Peer(from): Peer,
+    request: Request<Body>,
+) -> Result<Response, OAuthError> {
+    idp.registrations.limit(from)?;
+    let body = to_bytes(request.into_body(), MAX_BODY).await;
+    let body = body.map_err(|_| invalid("the body is too large or broke off"))?;
+    let Registration { application_type, mut metadata } =
+        serde_json::from_slice(&body).map_err(|_| invalid("the body is no JSON object of client metadata"))?;
+
+    if let Some(bad) = metadata.redirect_uris.iter().find(|uri| redirect_uri::check(uri).is_err()) {
+        let description = format!("{}: {}", crate::shown(bad), redirect_uri::RedirectUriError);
+        return Err(OAuthError::Registration { error: "invalid_redirect_uri", description });
+    }
+    if metadata.client_name.as_ref().is_some_and(|name| name.chars().count() > MAX_NAME) {
+        return Err(invalid("client_name is too long"));
+    }
+    // RFC 7591 §2 makes Basic the default; but a native client has nowhere to keep a secret (RFC 8252 §8.4), and those
+    // that say nothing mean none.
+    let local = !metadata.redirect_uris.is_empty() && metadata.redirect_uris.iter().all(|uri| redirect_uri::is_local(uri));
+    if metadata.token_endpoint_auth_method.is_none() && (local || application_type.as_deref() == Some("native")) {
+        metadata.token_endpoint_auth_method = Some("none".to_owned());
+    }
+    // What it asks for is what it gets when a request names no scope. Another time it may ask for any other: a client
+    // that could never ask for more than at first could not step up.
+    let asked = metadata.scope.take();
+    let default = idp.scopes_of_registration(asked.as_deref()).map_err(|why| invalid(&why))?;
+
+    idp.registrations.room()?;
+    let engine = Arc::clone(&idp);
+    // Spawned, as every call that writes: a client that goes away leaves nothing half done.
+    let registered = tokio::spawn(async move {
+        let mut information = engine.engine.register_dynamic_client(&metadata, None).await?;
+        let id = ClientId::new(information.client_id.clone());
+        let storage = RegistrationFailure::Storage;
+        if let Some(client) = engine.engine.store().get_client(&id).await.map_err(storage)? {
+            let allowed_scopes = engine.catalogue.clone();
+            let client = Client { allowed_scopes, default_scopes: default.clone(), ..(*client).clone() };
+            engine.engine.register_client(client).await.map_err(storage)?;
+        }
+        information.metadata.scope = Some(default.to_string()).filter(|scope| !scope.is_empty());
+        Ok(information)
+    });
+    match registered.await.map_err(|_| refused(ErrorCode::ServerError, "the server failed"))? {
+        Ok(information) => {
+            idp.registrations.added(ClientId::new(information.client_id.clone()));
+            Ok((StatusCode::CREATED, NO_STORE, Json(information)).into_response())
+        }
+        Err(RegistrationFailure::Invalid(error)) => Err(OAuthError::Registration {
+            error: error.error.as_str(),
+            description: error.error_description.unwrap_or_default().into_owned(),
+        }),
+        Err(failure) => {
+            tracing::error!(%failure, "registration");
+            Err(refused(ErrorCode::ServerError, "the server failed").into())
+        }
+    }
+}
+
+fn invalid(description: &str) -> OAuthError {
+    OAuthError::Registration { error: "invalid_client_metadata", description: description.to_owned() }
+}
+
+/// Whatever reaches the state machine was let through here.
+pub(crate) struct Decided;
+
+impl RegistrationPolicy for Decided {
+    fn authorize(&self, _: &RegistrationAttempt<'_>) -> RegistrationDecision {
+        RegistrationDecision::Allow
+    }
+}
+
+/// How many may register, and who of them was never used.
+pub(crate) struct Registrations {
+    limit: crate::throttle::PerAddress,
+    unused: Mutex<VecDeque<(Instant, ClientId)>>,
+}
+
+impl Registrations {
+    pub(crate) fn new(limit: crate::throttle::PerAddress) -> Self {
+        Self { limit, unused: Mutex::default() }
+    }
+
+    fn limit(&self, from: IpAddr) -> Result<(), OAuthError> {
+        self.limit.check(from).map_err(OAuthError::TooMany)
+    }
+
+    fn room(&self) -> Result<(), OAuthError> {
+        let waiting = self.unused.lock().unwrap_or_else(PoisonError::into_inner).len();
+        if waiting < MOST_UNUSED { Ok(()) } else { Err(OAuthError::TooMany(Duration::from_secs(60))) }
+    }
+
+    fn added(&self, id: ClientId) {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).push_back((Instant::now(), id));
+    }
+
+    /// A person has let this client in: it stays.
+    pub(crate) fn used(&self, id: &ClientId) {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, other)| other != id);
+    }
+
+    /// Forgets the clients that nobody has used in time.
+    pub(crate) async fn sweep(&self, store: &impl Storage) {
+        let old = {
+            let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+            let young = unused.partition_point(|(since, _)| since.elapsed() >= UNUSED);
+            unused.drain(..young).collect::<Vec<_>>()
+        };
+        for (_, id) in old {
+            let now = SystemTime::now();
+            // No token was ever issued to it.
+            if let Err(error) = store.delete_client(&id, RevocationWindow { recorded_at: now, until: now }).await {
+                tracing::warn!(%error, "an unused client stays");
+            }
+        }
+    }
+}
+
+impl Idp {
+    /// The scopes that a client registers for, of those that there are; all of them if it does not say.
+    fn scopes_of_registration(&self, asked: Option<&str>) -> Result<ScopeSet, String> {
+        let Some(asked) = asked.filter(|asked| !asked.trim().is_empty()) else {
+            return Ok(self.default_scopes.clone());
+        };
+        let asked = ScopeSet::parse(asked).map_err(|_| "scope is not a list of scopes".to_owned())?;
+        // RFC 7591 §3.2.1: what is not served is left out, and the answer says what is left.
+        Ok(crate::scopes::intersection(&asked, |scope| self.catalogue.contains(scope)))
+    }
+}
