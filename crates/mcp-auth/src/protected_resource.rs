@@ -14,10 +14,11 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderMap,
+    HeaderMap, Method,
     header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
 };
 use serde_json::json;
+use tower_http::cors::{Any, CorsLayer};
 
 use crate::ResourceUri;
 
@@ -110,7 +111,9 @@ impl ProtectedResource {
         let path = self.0.path.clone();
         let document = get(move |headers: HeaderMap| async move { self.document(&headers) });
         let routes = Router::new().route(WELL_KNOWN, document.clone());
-        if path == WELL_KNOWN { routes } else { routes.route(&path, document) }
+        let routes = if path == WELL_KNOWN { routes } else { routes.route(&path, document) };
+        // A client in a browser reads it before it has anything, and sends its protocol version along.
+        routes.layer(CorsLayer::new().allow_origin(Any).allow_methods([Method::GET]).allow_headers(Any))
     }
 
     fn document(&self, headers: &HeaderMap) -> Response {

@@ -125,7 +125,6 @@ impl Idp {
             [] => self.audience(&[], Some(&granted)).unwrap_or_default(),
             asked => asked.to_vec(),
         };
-        let resource: Vec<&str> = resource.iter().map(String::as_str).collect();
         let host = redirect_uri::host(&asked.validated.redirect_uri);
         let page = pages::Consent {
             chrome: self.chrome(),
@@ -137,6 +136,7 @@ impl Idp {
             resource: &resource,
             granted: &listed(true),
             withheld: &listed(false),
+            switch_user: &self.endpoints.consent,
         };
         pages::response(StatusCode::OK, page.render(), Some(&asked.validated.redirect_uri))
     }

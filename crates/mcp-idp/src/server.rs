@@ -11,7 +11,7 @@ use axum::{
     extract::State,
     http::{
         Method,
-        header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE},
+        header::{CACHE_CONTROL, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -26,7 +26,7 @@ use oauth_as::{
     SecretHash, ServerConfig, Storage,
 };
 use tokio::sync::{Mutex, Semaphore};
-use tower_http::cors::{Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::{
     audit::Audit,
@@ -150,7 +150,7 @@ impl AuthorizationServer {
         let cors = CorsLayer::new()
             .allow_origin(Any)
             .allow_methods([Method::GET, Method::POST])
-            .allow_headers([AUTHORIZATION, CONTENT_TYPE, "mcp-protocol-version".parse().expect("a name")])
+            .allow_headers(AllowHeaders::mirror_request())
             .max_age(Duration::from_secs(3600));
         let endpoints = &idp.endpoints;
         let mut open = Router::new()
@@ -272,7 +272,8 @@ impl Builder {
 
         let idp = Arc::new(Idp {
             sessions: Sessions::new(&endpoints),
-            style_url: endpoints.style.clone(),
+            // The style is kept for ever, so another one has another URL.
+            style_url: format!("{}?{}", endpoints.style, pages::style_hash()),
             signer: Signer::new(self.keys, self.algorithm, self.announce).await?,
             documents: Documents::new(self.documents).map_err(|error| BuildError::Documents(error.to_string()))?,
             registrations: Registrations::new(PerAddress::new(REGISTRATIONS.0, REGISTRATIONS.1)),
@@ -363,7 +364,7 @@ fn of_realm(client: &RealmClient) -> Result<Client, oauth_as::scope::InvalidScop
         redirect_uris: client.redirect_uris().to_vec(),
         allowed_scopes: ScopeSet::from_tokens(client.scopes().iter().map(String::as_str))?,
         default_scopes: ScopeSet::from_tokens(client.default_scopes().iter().map(String::as_str))?,
-        name: client.name().map(str::to_owned),
+        name: Some(client.name().to_owned()),
         registration: None,
     })
 }
@@ -377,5 +378,5 @@ async fn jwks(State(idp): State<Arc<Idp>>) -> Response {
 }
 
 async fn style() -> Response {
-    ([(CONTENT_TYPE, "text/css; charset=utf-8"), (CACHE_CONTROL, "public, max-age=3600")], pages::STYLE).into_response()
+    pages::style_response()
 }
