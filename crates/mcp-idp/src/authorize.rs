@@ -167,7 +167,7 @@ impl Idp {
                 DocumentProblem::Bad("the server failed".to_owned())
             })?;
         }
-        Ok(url::Url::parse(client_id).ok().and_then(|url| url.host_str().map(str::to_owned)))
+        Ok(Some(document.host.clone()))
     }
 
     pub(crate) fn refuse(&self, refusal: Refusal) -> Response {

@@ -22,6 +22,7 @@ pub struct IssuerError;
 pub(crate) struct Endpoints {
     pub(crate) issuer: String,
     origin: String,
+    local: bool,
     pub(crate) authorize: String,
     pub(crate) token: String,
     pub(crate) introspect: String,
@@ -83,6 +84,7 @@ impl Endpoints {
             style: below("/login/style.css"),
             metadata,
             origin,
+            local,
         })
     }
 
@@ -93,6 +95,13 @@ impl Endpoints {
     /// Where the pages come from, as a browser writes it in `Origin`.
     pub(crate) fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// Whether pages may be shown at this `Host`. A name that an attacker's page has turned to this machine (DNS rebinding)
+    /// is no host of ours; on a server with a public name there is nothing to gain, and a proxy may write its own.
+    pub(crate) fn is_host(&self, host: &str) -> bool {
+        let host = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+        !self.local || ["localhost", "127.0.0.1", "[::1]"].iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 
     pub(crate) fn https(&self) -> bool {
@@ -123,6 +132,18 @@ mod tests {
             ]
         );
         assert_eq!(realm.url(&realm.jwks), "https://idp.example/realms/mcp/protocol/openid-connect/certs");
+    }
+
+    #[test]
+    fn pages_are_shown_under_the_names_of_this_machine() {
+        let here = Endpoints::new("http://localhost:9000", Layout::Plain).unwrap();
+        for host in ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "LOCALHOST", "[::1]"] {
+            assert!(here.is_host(host), "{host}");
+        }
+        for host in ["", "evil.example", "evil.example:9000", "localhost.evil.example:9000", "localhost:1@evil.example"] {
+            assert!(!here.is_host(host), "{host}");
+        }
+        assert!(Endpoints::new("https://idp.example", Layout::Plain).unwrap().is_host("proxied:8080"));
     }
 
     #[test]

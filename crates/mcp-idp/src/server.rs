@@ -8,11 +8,12 @@ use std::{
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Request, State},
     http::{
-        Method,
-        header::{CACHE_CONTROL, CONTENT_TYPE},
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, HOST},
     },
+    middleware::{Next, from_fn_with_state},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
@@ -166,6 +167,7 @@ impl AuthorizationServer {
             .route(&endpoints.authorize, get(authorize))
             .route(&endpoints.login, post(login))
             .route(&endpoints.consent, post(consent))
+            .layer(from_fn_with_state(Arc::clone(&idp), only_at_our_host))
             .route(&endpoints.style, get(style))
             .merge(open.layer(cors))
             .with_state(idp)
@@ -367,6 +369,17 @@ fn of_realm(client: &RealmClient) -> Result<Client, oauth_as::scope::InvalidScop
         name: Some(client.name().to_owned()),
         registration: None,
     })
+}
+
+/// Keeps pages from a site that has made its name one of this machine.
+async fn only_at_our_host(State(idp): State<Arc<Idp>>, request: Request, next: Next) -> Response {
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    let host = host.or(request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default();
+    if idp.endpoints.is_host(host) {
+        return next.run(request).await;
+    }
+    let why = format!("This server is at {}.", idp.endpoints.issuer);
+    idp.message(StatusCode::MISDIRECTED_REQUEST, "There is no such server here", &why, None)
 }
 
 async fn metadata(State(idp): State<Arc<Idp>>) -> Response {
