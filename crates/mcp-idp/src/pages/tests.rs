@@ -218,7 +218,7 @@ fn a_name_cannot_leave_its_quotation_marks() {
         Client { name, ..CLIENT }.called()
     }
     assert_eq!(called(" Claude\t\r\n Code\u{202E} "), Some("Claude Code".to_owned()));
-    assert_eq!(called("A”, the “real «one»"), Some("A', the 'real 'one''".to_owned()));
+    assert_eq!(called("A”, the “real «one»"), Some("A', the 'real 'one'".to_owned()));
     assert_eq!(called("مساعد"), Some("مساعد".to_owned()));
     assert_eq!(called("e\u{301}"), Some("e\u{301}".to_owned()));
     for nothing in ["", "  ", "\u{200B}\u{FEFF}", "\u{3164}", "\u{2800}", "\u{0}"] {
