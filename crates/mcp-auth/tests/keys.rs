@@ -52,6 +52,31 @@ fn what_each_algorithm_signs_its_published_key_verifies_and_no_other_does() {
 }
 
 #[test]
+fn an_authorization_server_signs_with_a_key_that_was_published_long_enough() {
+    let path = tempfile::tempdir().unwrap();
+    let published = |seconds| {
+        let key = SigningKey::published(path.path(), Algorithm::ES256, Duration::from_secs(seconds)).unwrap();
+        key.map(|key| key.public().kid().to_owned())
+    };
+    assert_eq!(published(60), None);
+    let make = |age: u64| {
+        let key = SigningKey::create(path.path(), Algorithm::ES256).unwrap();
+        let kid = key.public().kid().to_owned();
+        let file = fs::File::options().append(true).open(path.path().join(format!("es256-{}.jwk.json", &kid[..8]))).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
+        Some(kid)
+    };
+    let first = make(10);
+    assert_eq!(published(60), first, "the only one signs, however new");
+    let second = make(0);
+    assert_eq!((published(60), published(5)), (first.clone(), first.clone()));
+    let (oldest, older) = (make(300), make(200));
+    assert_eq!((published(60), published(250), published(5)), (older, oldest, first));
+    assert_eq!(published(0), second);
+    assert!(SigningKey::published(path.path(), Algorithm::RS256, Duration::ZERO).unwrap().is_none());
+}
+
+#[test]
 fn the_newest_key_signs_and_the_old_ones_stay() {
     let path = tempfile::tempdir().unwrap();
     let first = SigningKey::newest_or_new(path.path(), Algorithm::ES256).unwrap();
