@@ -4,12 +4,13 @@
 //! | field | what it says |
 //! |---|---|
 //! | `outcome` | `accepted` or `refused` |
-//! | `reason` | why it was refused: `no token`, `expired`, `audience`, … |
+//! | `reason` | why it was refused: `no token`, `expired`, `audience`, …; by a policy: `scope mcp:tools`, `role admin`, `tools claim`, … |
 //! | `subject`, `issuer`, `client`, `kid` | of an accepted token; a refused one has said nothing that could be believed |
-//! | `method`, `path` | of the HTTP request |
-//! | `address` | of the peer, where the server was started with connection information |
+//! | `method`, `path` | of the HTTP request; a policy sees none |
+//! | `address` | of the peer, where the server was started with connection information; a policy sees none |
+//! | `operation`, `name` | what a policy refused, such as `tools/call` of `echo` |
 //!
-//! Refusals are events at `info`; accepted requests too, where the guard's setting wants them. How the events are
+//! That an entry is left out of a list is no event. Refusals are events at `info`; accepted requests too, where the guard's setting wants them. How the events are
 //! written is the subscriber's business: give it a writer that does not block.
 
 use std::net::SocketAddr;
@@ -17,7 +18,7 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use http::request::Parts;
 
-use crate::{AccessToken, TokenError};
+use crate::{AccessToken, Denied, TokenError, shown::cut};
 
 /// No path is written beyond this many bytes: whoever sent it chose its length.
 const SHOWN: usize = 128;
@@ -53,6 +54,22 @@ pub(crate) fn refused(parts: &Parts, reason: Refused<'_>) {
         method = parts.method.as_str(),
         path = path(parts),
         address = address(parts),
+    );
+}
+
+/// The subject is known, and may not.
+pub(crate) fn denied(denied: &Denied<'_>) {
+    let (token, operation) = (denied.principal(), denied.operation());
+    tracing::info!(
+        target: "mcp_auth::audit",
+        outcome = "refused",
+        reason = %denied.reason(),
+        subject = &*token.subject,
+        issuer = &*token.issuer,
+        client = token.client_id,
+        kid = token.kid,
+        operation = operation.method().map(cut),
+        name = operation.name().map(cut),
     );
 }
 

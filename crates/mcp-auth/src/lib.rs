@@ -5,6 +5,8 @@
 //! - [`Guard`]: nobody gets in without a valid token; [`Challenge`], what those are told who do not; [`Principal`], who
 //!   did; [`audit`], one event for each decision;
 //! - [`strict`]: one reading of a request, in front of an MCP service that is not ours;
+//! - [`Policy`]: what those may do who are in, by scope, role and the claim `tools`; [`Operation`], what is asked for;
+//!   [`Denied`], why not; [`PolicyLayer`], the same in front of an MCP service that is not ours;
 //! - [`TokenVerifier`], [`AccessToken`], [`TokenError`]: who decides about a token, what it says, why it is refused;
 //! - [`VerifiedTokens`]: remembers what was decided; [`JwtVerifier`]: decides about signed tokens;
 //! - [`ResourceUri`]: what a token is for, and when two spellings name the same; [`ProtectedResource`]: what a client is
@@ -20,9 +22,11 @@ mod guard;
 mod jwks;
 mod jwt;
 pub mod keys;
+mod policy;
 mod principal;
 mod protected_resource;
 mod resource_uri;
+mod shown;
 pub mod strict;
 mod strict_json;
 mod token;
@@ -35,6 +39,7 @@ pub use self::{
     cors::{Cors, CorsLayer, cors},
     guard::{Guard, Guarded},
     jwt::JwtVerifier,
+    policy::{Denied, Enforced, InitialScopes, Operation, Policy, PolicyError, PolicyLayer},
     principal::Principal,
     protected_resource::{ProtectedResource, ProtectedResourceError},
     resource_uri::{ResourceUri, ResourceUriError},

@@ -39,7 +39,7 @@ struct Described {
 struct Spelling {
     /// What `Host` says when the client spells it so.
     authority: String,
-    metadata_url: String,
+    metadata_url: Arc<str>,
     document: Bytes,
 }
 
@@ -94,7 +94,7 @@ impl ProtectedResource {
             if !scopes.is_empty() {
                 document["scopes_supported"] = json!(scopes);
             }
-            let metadata_url = format!("{origin}{WELL_KNOWN}{path}");
+            let metadata_url = format!("{origin}{WELL_KNOWN}{path}").into();
             Spelling { authority, metadata_url, document: document.to_string().into() }
         };
         let spellings = resource.origins().into_iter().map(spelling).collect();
@@ -104,6 +104,11 @@ impl ProtectedResource {
     /// Where the metadata is, for the challenge of a request with these headers (RFC 9728 §5.1).
     pub fn metadata_url(&self, headers: &HeaderMap) -> &str {
         &self.spelled(headers).metadata_url
+    }
+
+    /// The same URL, for whoever refuses later.
+    pub(crate) fn metadata_url_to_keep(&self, headers: &HeaderMap) -> Arc<str> {
+        Arc::clone(&self.spelled(headers).metadata_url)
     }
 
     /// The routes of the metadata. They are public: merge them beside what is guarded.

@@ -22,6 +22,8 @@ pub struct AccessToken {
     pub scopes: Vec<String>,
     /// What the person may do at all: `roles` and Keycloak's `realm_access.roles` together, each once.
     pub roles: Vec<String>,
+    /// The tools that it is narrowed to, by their exact names (`tools`); `None` without the claim.
+    pub tools: Option<Vec<String>>,
     /// When it ends, in seconds since 1970 (`exp`).
     pub expires_at: u64,
     /// The id of the key that signed it, if it is a signed one.

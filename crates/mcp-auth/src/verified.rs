@@ -105,6 +105,7 @@ mod tests {
                 username: None,
                 scopes: Vec::new(),
                 roles: Vec::new(),
+                tools: None,
                 expires_at: self.expires_at,
                 kid: None,
                 claims: Map::new(),

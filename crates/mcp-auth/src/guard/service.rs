@@ -119,7 +119,9 @@ impl<V: TokenVerifier> Guard<V> {
         }
         parts.headers.remove(AUTHORIZATION);
         parts.headers.remove(AGENT_SESSION);
-        parts.extensions.insert(Principal::new(token));
+        let metadata_url =
+            self.settings.resource.as_ref().map(|resource| resource.metadata_url_to_keep(&parts.headers));
+        parts.extensions.insert(Principal::new(token).metadata_at(metadata_url));
         Request::from_parts(parts, body)
     }
 }

@@ -29,6 +29,7 @@ struct Known<'a> {
     scopes: Option<&'a Value>,
     roles: Option<&'a Value>,
     realm_access: Option<&'a Value>,
+    tools: Option<&'a Value>,
     typ: Option<&'a Value>,
     token_use: Option<&'a Value>,
     /// One that only another kind of token has.
@@ -53,6 +54,7 @@ impl<'a> Known<'a> {
                 "scopes" => &mut known.scopes,
                 "roles" => &mut known.roles,
                 "realm_access" => &mut known.realm_access,
+                "tools" => &mut known.tools,
                 "typ" => &mut known.typ,
                 "token_use" => &mut known.token_use,
                 // ID tokens carry hashes of what they came with (OpenID Connect Core §3.1.3.6); logout tokens and other
@@ -113,6 +115,7 @@ impl JwtVerifier {
             username: known.preferred_username.and_then(Value::as_str).map(Arc::from),
             scopes: scopes(known.scope, known.scopes)?,
             roles: roles(known.roles, known.realm_access)?,
+            tools: tools(known.tools)?,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]
             expires_at: expires as u64,
             kid: Some(key.kid().to_owned()),
@@ -193,4 +196,11 @@ fn roles(roles: Option<&Value>, realm_access: Option<&Value>) -> Result<Vec<Stri
         }
     }
     Ok(all)
+}
+
+/// `tools` takes away from what the scopes allow, so one that cannot be read must not count as none.
+fn tools(claim: Option<&Value>) -> Result<Option<Vec<String>>, TokenError> {
+    let Some(claim) = claim else { return Ok(None) };
+    let names = claim.as_array().and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect());
+    names.map(Some).ok_or(TokenError::Claim("tools"))
 }

@@ -3,10 +3,8 @@
 use base64::{Engine, prelude::BASE64_STANDARD};
 use http::{HeaderMap, HeaderName};
 
-use super::{
-    Message,
-    refusal::{Refusal, shown},
-};
+use super::{Message, refusal::Refusal};
+use crate::shown::shown;
 
 const PROTOCOL_VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");

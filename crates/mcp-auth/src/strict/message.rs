@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde_json::{Map, Value, error::Category};
 
-use super::refusal::{Refusal, shown};
-use crate::strict_json;
+use super::refusal::Refusal;
+use crate::{shown::shown, strict_json};
 
 type Object = Map<String, Value>;
 

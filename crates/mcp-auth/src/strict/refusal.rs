@@ -86,9 +86,3 @@ impl Refusal {
         response
     }
 }
-
-/// The beginning of a client's text, quoted: whoever wrote it chose its length and its control characters.
-pub(super) fn shown(text: &str) -> String {
-    const BYTES: usize = 64;
-    format!("{:?}", &text[..text.floor_char_boundary(BYTES)])
-}
