@@ -1,5 +1,5 @@
-//! An MCP server built with rmcp, protected: nobody calls a tool without a valid access token, and `whoami` knows who
-//! does. What protects it is the lines in [`protect`].
+//! An MCP server built with rmcp, protected: nobody calls a tool without a valid access token that has the scope for it,
+//! and `whoami` knows who does. What protects it is the lines in [`protect`].
 //!
 //! Run it:
 //! ```sh
@@ -12,7 +12,7 @@
 //!   -H 'Accept: application/json, text/event-stream' \
 //!   -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}'
 //! ```
-//! Without the token the answer is 401. With `-H 'Mcp-Name: echo'` it is 400: a gateway that looks at the header must
+//! Without the token the answer is 401, with one of `gen-token --scopes mcp:read` it is 403. With `-H 'Mcp-Name: echo'` it is 400: a gateway that looks at the header must
 //! not see another tool than the one that is called.
 
 use std::{
@@ -26,7 +26,8 @@ use std::{
 use axum::Router;
 use http::request::Parts;
 use mcp_auth::{
-    Guard, JwtVerifier, Principal, TokenVerifier, VerifiedTokens, cors, keys::KeyDirectory, strict::StrictJsonRpcLayer,
+    Guard, JwtVerifier, Policy, PolicyLayer, Principal, TokenVerifier, VerifiedTokens, cors, keys::KeyDirectory,
+    strict::StrictJsonRpcLayer,
 };
 use rmcp::{
     ErrorData, ServerHandler,
@@ -60,6 +61,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 pub fn protect(mcp: StreamableHttpService<Tools, NeverSessionManager>, verifier: impl TokenVerifier) -> Router {
     Router::new()
         .route_service("/mcp", mcp)
+        .layer(PolicyLayer::new(Policy::mcp()))
         .layer(StrictJsonRpcLayer::new())
         .layer(Guard::new(VerifiedTokens::new(verifier, REMEMBERED_TOKENS)))
         .layer(cors())

@@ -46,9 +46,16 @@ fn verifier() -> JwtVerifier {
 }
 
 fn token(name: &str) -> String {
+    token_for(name, "mcp:tools")
+}
+
+fn token_for(name: &str, scope: &str) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    KEY.sign(&json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": name, "exp": now + 600, "preferred_username": name }))
-        .unwrap()
+    KEY.sign(&json!({
+        "iss": ISSUER, "aud": AUDIENCE, "sub": name, "exp": now + 600, "preferred_username": name, "scope": scope,
+        "tools": ["echo", "whoami"],
+    }))
+    .unwrap()
 }
 
 /// A server on a free port, and how many calls its tools have answered.
@@ -163,6 +170,30 @@ async fn without_a_good_token_no_client_gets_in() {
     let bare = Client::new().post(&server.url).body("{}").send().await.unwrap();
     assert_eq!(bare.status(), StatusCode::UNAUTHORIZED);
     assert!(bare.headers().contains_key("www-authenticate"));
+    assert_eq!(server.calls(), 0);
+}
+
+#[tokio::test]
+async fn without_the_scope_no_client_calls_and_each_is_told_what_it_needs() {
+    let server = Server::protected().await;
+    for (lifecycle, _) in lifecycles() {
+        let transport = server.transport(Some(&token_for("alice", "mcp:read")));
+        let client = match lifecycle {
+            None => ().serve(transport).await.unwrap(),
+            Some(lifecycle) => ().serve_with_lifecycle(transport, lifecycle).await.unwrap(),
+        };
+        // rmcp writes the list, and the layer does not look into answers.
+        assert_eq!(client.list_all_tools().await.unwrap().len(), 2);
+        for (tool, needed) in [("echo", Some("mcp:read mcp:tools")), ("wipe", None)] {
+            let error = format!("{:?}", client.call_tool(CallToolRequestParams::new(tool)).await.unwrap_err());
+            match needed {
+                Some(scope) => assert!(error.contains(&format!("required_scope: Some({scope:?})")), "{error}"),
+                // Outside the token's claim `tools`: nothing to step up to.
+                None => assert!(!error.contains("InsufficientScope") && error.contains("403"), "{error}"),
+            }
+        }
+        client.cancel().await.unwrap();
+    }
     assert_eq!(server.calls(), 0);
 }
 

@@ -14,10 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::{Denied, Operation, Policy};
-use crate::{
-    Principal,
-    strict::{Kind, Message},
-};
+use crate::{Principal, strict::Message};
 
 /// JSON-RPC 2.0: the server's own fault.
 const INTERNAL_ERROR: i64 = -32603;
@@ -94,9 +91,8 @@ impl Policy {
 fn forbidden(denied: &Denied<'_>, message: &Message) -> Response<Bytes> {
     // The code is the HTTP status: JSON-RPC has none for it, and MCP leaves -32000 to -32099 to itself.
     let error = json!({ "code": 403, "message": denied.to_string(), "data": denied.data() });
-    // The id of a response is one of the server's own requests.
-    let id = message.id().filter(|_| message.kind() == Kind::Request);
-    let mut response = answer(StatusCode::FORBIDDEN, error, id);
+    // A response would have an id of the server's own, but no response is denied.
+    let mut response = answer(StatusCode::FORBIDDEN, error, message.id());
     if let Some(challenge) = denied.challenge() {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
