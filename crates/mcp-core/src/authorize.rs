@@ -48,6 +48,33 @@ pub enum Operation<'a> {
     },
 }
 
+impl<'a> Operation<'a> {
+    /// The method that asks for it.
+    pub const fn method(&self) -> &'a str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Ping => "ping",
+            Self::Discover => "server/discover",
+            Self::Notify { method } => method,
+            Self::ListTools | Self::ShowTool { .. } => "tools/list",
+            Self::CallTool { .. } => "tools/call",
+            Self::ListPrompts | Self::ShowPrompt { .. } => "prompts/list",
+            Self::GetPrompt { .. } => "prompts/get",
+        }
+    }
+
+    /// The tool or prompt that it is about; of a list, the entry.
+    pub const fn name(&self) -> Option<&'a str> {
+        match self {
+            Self::ShowTool { name }
+            | Self::CallTool { name }
+            | Self::ShowPrompt { name }
+            | Self::GetPrompt { name } => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// A refusal as the client will see it.
 #[derive(Clone, Debug)]
 pub struct Refusal(Box<RefusalParts>);

@@ -48,6 +48,7 @@ impl McpServer {
         catch_unwind(AssertUnwindSafe(|| self.0.may(extensions, Operation::Notify { method })))
             .map_err(|panic| panicked(request, &*panic))?
             .map_err(Failure::Refused)
+            .inspect_err(|_| self.0.counters.refusal())
     }
 
     /// Answers one request. Dropping the future cancels the call.
@@ -55,10 +56,16 @@ impl McpServer {
     /// Everything is decided before the first `await`; what waits is the handler alone, so the future stays small.
     pub(crate) async fn answer(&self, call: Call) -> Result<Answer, Failure> {
         let request = call.request;
+        self.0.counters.request();
         let begun = catch_unwind(AssertUnwindSafe(|| self.0.begin(call)));
-        match begun.map_err(|panic| panicked(request, &*panic))?? {
+        let begun = begun.map_err(|panic| panicked(request, &*panic))?;
+        if let Err(Failure::Refused(_)) = begun {
+            self.0.counters.refusal();
+        }
+        match begun? {
             Begun::Done(answer) => Ok(answer),
             Begun::Tool(tool, Input { ctx, arguments }) => {
+                self.0.counters.tool_call();
                 let result = guarded(request, tool.item.call(&ctx, arguments)).await?;
                 Ok(Answer::Call(result))
             }

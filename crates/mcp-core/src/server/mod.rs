@@ -1,6 +1,7 @@
 //! An MCP server, whatever carries its messages: what is registered, who may use it, how a method is answered.
 
 mod answer;
+mod counters;
 mod dispatch;
 mod registry;
 
@@ -13,12 +14,14 @@ pub use self::registry::BuildError;
 use self::{answer::CacheScope, registry::Registry};
 pub(crate) use self::{
     answer::{Envelope, Failure},
+    counters::Counters,
     dispatch::Call,
 };
 use crate::{
     authorize::{Authorize, Operation, Refusal},
     prompt::{self, AnyPrompt, Prompt},
     tool::{self, AnyTool, Tool},
+    tools::ServerStats,
 };
 
 /// A server with its tools and prompts. A clone is the same server.
@@ -27,6 +30,7 @@ pub struct McpServer(Arc<Inner>);
 
 struct Inner {
     server_info: Box<RawValue>,
+    counters: Arc<Counters>,
     instructions: Option<String>,
     capabilities: Value,
     tools: Registry<dyn AnyTool>,
@@ -40,8 +44,10 @@ impl McpServer {
     pub fn builder(name: &str, version: &str) -> Builder {
         let server_info = json!({ "name": name, "version": version }).to_string();
         Builder {
+            version: version.to_owned(),
             outcome: Ok(Inner {
                 server_info: RawValue::from_string(server_info).expect("a Value prints as JSON"),
+                counters: Arc::new(Counters::new()),
                 instructions: None,
                 capabilities: json!({}),
                 tools: Registry::new("tool"),
@@ -66,6 +72,7 @@ impl fmt::Debug for McpServer {
 /// Builds an [`McpServer`]. The first mistake is kept and told by [`Builder::build`].
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
+    version: String,
     outcome: Result<Inner, BuildError>,
 }
 
@@ -92,6 +99,13 @@ impl Builder {
             let descriptor = tool::descriptor::<T>(&schema);
             inner.tools.add(T::NAME, Box::new(tool), &schema, Ok(descriptor))
         })
+    }
+
+    /// Adds the tool [`ServerStats`], which tells what this server has counted. Say in the authorize hook who may ask.
+    pub fn server_stats(self) -> Self {
+        let Ok(inner) = &self.outcome else { return self };
+        let stats = ServerStats::new(self.version.clone(), Arc::clone(&inner.counters));
+        self.tool(stats)
     }
 
     /// Adds a prompt.

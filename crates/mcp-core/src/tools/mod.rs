@@ -5,6 +5,9 @@ mod echo;
 mod get_time;
 mod multiply;
 mod number;
+mod server_stats;
 mod whoami;
 
-pub use self::{add::Add, echo::Echo, get_time::GetTime, multiply::Multiply, whoami::WhoAmI};
+pub use self::{
+    add::Add, echo::Echo, get_time::GetTime, multiply::Multiply, server_stats::ServerStats, whoami::WhoAmI,
+};
