@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// Blocks that the registry calls globally reachable are among them (anycast sinks, relays): nobody's document is there,
 /// and §8.6 forbids them all.
-const V4: [(Ipv4Addr, u32); 19] = [
+const V4: [(Ipv4Addr, u32); 18] = [
     (v4(0, 0, 0, 0), 8),       // this network
     (v4(10, 0, 0, 0), 8),      // private
     (v4(100, 64, 0, 0), 10),   // shared, behind a carrier's NAT
@@ -24,8 +24,7 @@ const V4: [(Ipv4Addr, u32); 19] = [
     (v4(198, 51, 100, 0), 24), // documentation
     (v4(203, 0, 113, 0), 24),  // documentation
     (v4(224, 0, 0, 0), 4),     // multicast
-    (v4(240, 0, 0, 0), 4),     // reserved
-    (Ipv4Addr::BROADCAST, 32),
+    (v4(240, 0, 0, 0), 4),     // reserved, and broadcast
 ];
 
 /// All of IPv6 that is given out for use (IANA's registry of the IPv6 address space).

@@ -10,6 +10,7 @@ pub(crate) fn is_usable(uri: &str) -> bool {
     let plain = uri.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'));
     let authority = uri.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?']).next().unwrap_or_default());
     plain
+        && !authority.is_empty()
         && !authority.contains('@')
         && (is_loopback(uri) || uri.starts_with("https://") && Url::parse(uri).is_ok_and(|url| url.has_host()))
 }
