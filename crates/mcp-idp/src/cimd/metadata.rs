@@ -141,10 +141,18 @@ fn parse(body: &[u8]) -> Result<Metadata, DocumentError> {
 /// The name as it may stand on a page: one line that nobody has to guess at.
 fn name(name: Option<String>) -> Option<String> {
     let name = name?.trim().to_owned();
-    // Characters that turn the text around them round, or are not there to be seen (Unicode TR 36 §2.7).
-    let hidden = |char: char| matches!(char, '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let can_be_shown = name.chars().count() <= NAME
         && name.chars().any(char::is_alphanumeric)
-        && !name.chars().any(|char| char.is_control() || hidden(char));
+        && !name.chars().any(|char| char.is_control() || is_hidden(char));
     can_be_shown.then_some(name)
+}
+
+/// Characters that turn the text around them round, or are not there to be seen (Unicode TR 36). Joiners are left: some
+/// scripts need them.
+const fn is_hidden(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}' | '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{feff}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+    )
 }

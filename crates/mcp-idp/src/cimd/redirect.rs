@@ -4,7 +4,7 @@ use url::Url;
 
 /// Whether codes may be sent there: over https, or to this machine (RFC 8252 §7.3). No fragment (RFC 6749 §3.1.2), no
 /// user: `https://bank.example@evil.example/` is not at the bank. No scheme of an app's own: any app can claim it
-/// (RFC 8252 §8.6), and `javascript:` is one.
+/// (RFC 8252 §8.1), and `javascript:` is one.
 pub(crate) fn is_usable(uri: &str) -> bool {
     // As written, what a parser drops or turns round cannot make it mean something else to the next one.
     let plain = uri.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'#' | b'\\'));

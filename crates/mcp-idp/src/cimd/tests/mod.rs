@@ -181,6 +181,18 @@ async fn after_a_failure_there_is_a_pause() {
 }
 
 #[tokio::test]
+async fn a_document_that_is_refused_is_not_fetched_again_at_once() {
+    let setup = Setup::serving(Reply::json("{}").header("cache-control", "max-age=3600")).await;
+    for _ in 0..100 {
+        assert_eq!(setup.resolve().await.unwrap_err(), DocumentError::RedirectUris);
+    }
+    assert_eq!(setup.site.hits(), 1);
+    setup.site.serve(PATH, good());
+    pass(PAUSE).await;
+    assert!(setup.resolve().await.is_ok(), "what it said of its freshness is not for a refusal");
+}
+
+#[tokio::test]
 async fn fifty_at_once_are_one_fetch() {
     let setup = Setup::new().await;
     let (reply, gate) = good().held();

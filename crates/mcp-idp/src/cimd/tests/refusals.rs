@@ -5,10 +5,11 @@ use oauth_as::CimdError;
 
 use super::{site::After, *};
 
-/// Not one of these is fetched, whatever would be there.
-#[tokio::test]
-async fn urls_that_are_not_fetched() {
-    let setup = Setup::with(|settings| settings.loopback = false).await;
+/// Nothing is asked about these, whatever would be there.
+#[test]
+fn urls_that_are_not_fetched() {
+    let policy = metadata::policy(false);
+    let refusal = |url: &str| Location::parse(url, &policy).err();
     for (url, expected) in [
         ("http://client.example/oauth/client.json", "https scheme"),
         ("HTTPS://client.example/oauth/client.json", "https scheme"),
@@ -46,12 +47,22 @@ async fn urls_that_are_not_fetched() {
         ("https://[5f00::1]/x", "public"),
         ("https://[2620:4f:8000::1]/x", "public"),
     ] {
-        let refusal = setup.documents.resolve(url, ALICE).await.expect_err(url).to_string();
+        let refusal = refusal(url).expect(url).to_string();
         assert!(refusal.contains(expected), "{url}: {refusal}");
     }
     let long = format!("https://client.example/{}", "x".repeat(2048));
-    assert_eq!(setup.documents.resolve(&long, ALICE).await.unwrap_err(), DocumentError::Url(CimdError::UrlTooLong));
+    assert_eq!(refusal(&long), Some(DocumentError::Url(CimdError::UrlTooLong)));
+    assert_eq!(refusal(URL), None);
+}
+
+#[tokio::test]
+async fn a_url_is_looked_at_before_anybody_is_asked() {
+    let setup = Setup::with(|settings| settings.loopback = false).await;
+    for url in ["http://client.example/x", "https://client.example:8443/x", "https://127.0.0.1/x", "https://[::1]/x"] {
+        assert!(setup.documents.resolve(url, ALICE).await.is_err(), "{url}");
+    }
     assert_eq!((setup.site.hits(), setup.names.asked.load(Ordering::SeqCst)), (0, 0));
+    assert_eq!(setup.documents.known.iter().count(), 0, "nor is anything remembered");
 }
 
 #[tokio::test]
@@ -69,7 +80,8 @@ async fn a_name_of_this_machine_is_not_asked() {
 
 #[tokio::test]
 async fn one_private_address_among_others_is_too_many() {
-    let private = "10.0.0.1:443".parse().unwrap();
+    // Not public, and not loopback either; whoever connects to it all the same stays on this machine.
+    let private = "0.0.0.0:443".parse().unwrap();
     for order in [|here, there| [here, there], |here, there| [there, here]] {
         let site = Site::up().await;
         site.serve(PATH, good());
@@ -270,7 +282,24 @@ fn documents_that_are_not_believed() {
         ("<html>".to_owned(), not_json(0)),
         ("null".to_owned(), NotAnObject),
         (format!("[{}]", document(URL)), NotAnObject),
-        (format!("[\"{URL}\",\"Example\",null,[\"https://client.example/callback\"]]"), NotAnObject),
+        (
+            json!([
+                URL,
+                "Example",
+                null,
+                ["https://client.example/callback"],
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null,
+                null
+            ])
+            .to_string(),
+            NotAnObject,
+        ),
         (document(URL).to_string() + "{}", not_json(0)),
         (document(URL).to_string().replace("Example", "\u{1}"), not_json(0)),
         (format!("\u{feff}{}", document(URL)), not_json(0)),
