@@ -1,6 +1,6 @@
 //! The pages that a person sees: login, consent, and a message when something is wrong.
 //!
-//! No JavaScript: the policy of [`response`] allows none. Everything that a client or a request says about itself goes
+//! No JavaScript: the policy of [`response()`] allows none. Everything that a client or a request says about itself goes
 //! through [`filters::line`] and the templates' escaping: it can be read, and never mistaken for our own words.
 
 mod filters;
