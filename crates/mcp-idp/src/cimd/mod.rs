@@ -2,7 +2,7 @@
 //! whose `client_id` is a URL, and what it says of itself at that URL.
 //!
 //! Anybody may name any URL, so this is a request forgery that was asked for (§8.6). What keeps it harmless, in the order
-//! that a request meets it: [`metadata`]'s and [`fetch`]'s rules on the URL, the cache, one fetch at a time for one URL,
+//! that a request meets it: the rules on the URL ([`metadata`]), the cache, one fetch at a time for one URL,
 //! a limit for each address that asks and one for all of them, a [`resolver`] that answers with public addresses alone,
 //! and a fetch that follows nothing, believes no length and ends.
 
