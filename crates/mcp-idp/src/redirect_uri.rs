@@ -22,7 +22,8 @@ pub(crate) fn check(uri: &str) -> Result<(), RedirectUriError> {
         return Err(RedirectUriError);
     }
     match url.scheme() {
-        "https" if url.host().is_some() => Ok(()),
+        // As it is compared: in lower case.
+        "https" if uri.starts_with("https:") => Ok(()),
         "http" if loopback(uri).is_some() => Ok(()),
         _ => Err(RedirectUriError),
     }
@@ -102,6 +103,11 @@ mod tests {
             "http://2130706433/",
             "http://localhost:0/",
             "http://localhost:70000/",
+            "http://localhost:+80/",
+            "http://127.1/",
+            "http://0.0.0.0/",
+            "HTTPS://client.example/",
+            "urn:ietf:wg:oauth:2.0:oob",
             "https://user@client.example/",
             "https://@client.example/",
             "https:client.example",

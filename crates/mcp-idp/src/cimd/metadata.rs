@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, error::Category};
 use url::{Host, Url};
 
-use super::{Document, DocumentError, address, redirect};
+use super::{Document, DocumentError, address};
+use crate::redirect_uri;
 
 /// No client's name is longer, in characters.
 const NAME: usize = 100;
@@ -102,7 +103,7 @@ pub(super) fn read(location: &Location, body: &[u8], policy: &CimdPolicy) -> Res
     // The same place on this machine at several ports is one (RFC 8252 §7.3): some list every port that they might get.
     let mut usable: Vec<String> = Vec::new();
     for uri in metadata.redirect_uris {
-        if redirect::is_usable(&uri) && !usable.iter().any(|other| redirect::matches(other, &uri)) {
+        if redirect_uri::check(&uri).is_ok() && !usable.iter().any(|other| redirect_uri::matches(other, &uri, true)) {
             usable.push(uri);
         }
     }

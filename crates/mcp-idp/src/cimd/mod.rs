@@ -11,7 +11,6 @@ mod error;
 mod fetch;
 mod freshness;
 mod metadata;
-pub(crate) mod redirect;
 mod resolver;
 #[cfg(test)]
 mod tests;

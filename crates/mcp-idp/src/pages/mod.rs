@@ -11,10 +11,9 @@ mod tests;
 
 use askama::Template;
 
-#[allow(unused_imports, reason = "being built")]
 pub(crate) use self::{
     response::response,
-    style::{STYLE, style_hash, style_response},
+    style::{style_hash, style_response},
 };
 
 /// What surrounds every page.

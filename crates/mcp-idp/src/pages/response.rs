@@ -9,7 +9,7 @@ use http::{
 };
 use url::{Host, Url};
 
-const FIXED: [(HeaderName, &str); 7] = [
+const FIXED: [(HeaderName, &str); 6] = [
     (CONTENT_TYPE, "text/html; charset=utf-8"),
     (CACHE_CONTROL, "no-store"),
     (X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -17,7 +17,6 @@ const FIXED: [(HeaderName, &str); 7] = [
     (X_FRAME_OPTIONS, "DENY"),
     // The page's URL is nobody else's business. `no-referrer` would have browsers post forms with `Origin: null`.
     (REFERRER_POLICY, "same-origin"),
-    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
     (
         HeaderName::from_static("permissions-policy"),
         "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
@@ -88,7 +87,6 @@ mod tests {
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
             ("referrer-policy", "same-origin"),
-            ("cross-origin-opener-policy", "same-origin"),
             (
                 "content-security-policy",
                 "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; \

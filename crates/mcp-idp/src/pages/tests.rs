@@ -290,7 +290,7 @@ fn the_stylesheet_has_a_name_of_its_own() {
     assert_eq!(response.headers()["content-type"], "text/css; charset=utf-8");
     assert!(response.headers()["cache-control"].to_str().unwrap().contains("immutable"));
     // The policy would let nothing else through.
-    assert!(!STYLE.contains("url(") && !STYLE.contains("@import"));
+    assert!(!super::style::STYLE.contains("url(") && !super::style::STYLE.contains("@import"));
 }
 
 /// Leaves the pages, the stylesheet and the headers in `target/pages`, where `scripts/test_browser.sh` finds them.
@@ -302,7 +302,7 @@ fn for_the_browser() {
     for (name, html) in pages() {
         fs::write(folder.join(format!("{name}.html")), html).unwrap();
     }
-    fs::write(folder.join("style.css"), STYLE).unwrap();
+    fs::write(folder.join("style.css"), super::style::STYLE).unwrap();
     let headers = |redirect: &str| {
         let page = response(StatusCode::OK, String::new(), Some(redirect));
         let values = page.headers().iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap()));

@@ -7,8 +7,7 @@ mod per_address;
 
 use std::{net::IpAddr, time::Duration};
 
-#[allow(unused_imports, reason = "being built")]
-pub(crate) use self::login_delays::{Attempt, LoginDelays};
+pub(crate) use self::login_delays::LoginDelays;
 pub(crate) use self::per_address::PerAddress;
 
 /// The network that stands for one asker. Whoever has an IPv6 address has the 64 bits behind the prefix too

@@ -1,6 +1,7 @@
 //! Clients of the world, by the facts of their documents (September 2026).
 
 use super::*;
+use crate::redirect_uri;
 
 /// What the client at `url` becomes.
 async fn client(url: &str, mut facts: Value) -> Result<Document, DocumentError> {
@@ -19,7 +20,7 @@ fn grants(document: &Document) -> Vec<&str> {
 
 /// Whether a code may go to `uri`.
 fn permits(document: &Document, uri: &str) -> bool {
-    document.client.redirect_uris.iter().any(|registered| redirect::matches(registered, uri))
+    document.client.redirect_uris.iter().any(|registered| redirect_uri::matches(registered, uri, true))
 }
 
 #[tokio::test]
