@@ -100,7 +100,8 @@ impl Endpoints {
     /// Whether pages may be shown at this `Host`. A name that an attacker's page has turned to this machine (DNS rebinding)
     /// is no host of ours; on a server with a public name there is nothing to gain, and a proxy may write its own.
     pub(crate) fn is_host(&self, host: &str) -> bool {
-        let host = host.rsplit_once(':').map_or(host, |(name, port)| if port.ends_with(']') { host } else { name });
+        let port = |(_, port): &(&str, &str)| port.bytes().all(|b| b.is_ascii_digit());
+        let host = host.rsplit_once(':').filter(port).map_or(host, |(name, _)| name);
         !self.local || ["localhost", "127.0.0.1", "[::1]"].iter().any(|ours| ours.eq_ignore_ascii_case(host))
     }
 

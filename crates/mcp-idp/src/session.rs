@@ -203,7 +203,7 @@ mod tests {
         assert!(!sessions.is_ours(Form::Login, &theirs, "client_id=a", &token, &none));
         assert!(!sessions.is_ours(Form::Login, &mine, "client_id=b", &token, &none));
         assert!(!sessions.is_ours(Form::Consent, &mine, "client_id=a", &token, &none));
-        for bent in ["", "AAAA", &token[1..], &format!("A{}", &token[1..])] {
+        for bent in ["", "AAAA", &token[1..], &format!("B{}", &token[1..])] {
             assert!(!sessions.is_ours(Form::Login, &mine, "client_id=a", bent, &none), "{bent}");
         }
         let sent = |name: &'static str, value: &'static str| {

@@ -62,8 +62,6 @@ struct Metadata {
     client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_name: Option<String>,
-    #[serde(skip_serializing)]
-    client_uri: Option<String>,
     #[serde(default)]
     redirect_uris: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -119,10 +117,7 @@ pub(super) fn read(location: &Location, body: &[u8], policy: &CimdPolicy) -> Res
     client.name = Some(name(metadata.client_name).ok_or(DocumentError::Name)?);
 
     let host = location.url.host_str().unwrap_or_default().to_owned();
-    let client_uri = metadata.client_uri.and_then(|uri| Url::parse(&uri).ok());
-    // A link to somebody else's page would borrow his name.
-    let client_uri = client_uri.filter(|uri| uri.scheme() == "https" && uri.host_str() == Some(&host));
-    Ok(Document { client, host, client_uri })
+    Ok(Document { client, host })
 }
 
 fn parse(body: &[u8]) -> Result<Metadata, DocumentError> {

@@ -75,8 +75,6 @@ pub(crate) struct Document {
     pub(crate) client: Client,
     /// Where the document stands, as people know it: to be shown beside the name (§8.5), which anybody can choose.
     pub(crate) host: String,
-    /// The client's page, if it is on the same host.
-    pub(crate) client_uri: Option<Url>,
 }
 
 /// The documents of the world, as far as they were asked for.

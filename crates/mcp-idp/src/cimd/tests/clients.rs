@@ -28,7 +28,6 @@ async fn claude_code() {
     let url = "https://claude.ai/oauth/claude-code-client-metadata";
     let facts = json!({
         "client_name": "Claude Code",
-        "client_uri": "https://claude.ai",
         "redirect_uris": ["http://localhost/callback", "http://127.0.0.1/callback"],
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
@@ -36,7 +35,6 @@ async fn claude_code() {
     });
     let document = client(url, facts).await.unwrap();
     assert_eq!(document.client.name.as_deref(), Some("Claude Code"));
-    assert_eq!(document.client_uri.as_ref().map(Url::as_str), Some("https://claude.ai/"));
     assert_eq!(grants(&document), ["authorization_code", "refresh_token"]);
     assert_eq!(document.client.redirect_uris, ["http://localhost/callback", "http://127.0.0.1/callback"]);
     // As it comes.
@@ -50,7 +48,6 @@ async fn visual_studio_code() {
     let url = "https://vscode.dev/oauth/client-metadata.json";
     let facts = json!({
         "client_name": "Visual Studio Code",
-        "client_uri": "https://vscode.dev/product",
         "logo_uri": "https://code.visualstudio.com/assets/branding/code-stable.png",
         "application_type": "native",
         "redirect_uris": ["http://127.0.0.1:33418/", "https://vscode.dev/redirect"],
@@ -103,12 +100,10 @@ async fn a_client_that_lists_every_port_it_might_get() {
 async fn a_client_with_uris_of_many_kinds() {
     let facts = json!({
         "client_name": "Example",
-        "client_uri": "https://somebody-else.example/",
         "redirect_uris": ["cursor://example/callback", "http://client.example/", "https://client.example/callback"],
     });
     let document = client(URL, facts).await.unwrap();
     assert_eq!(document.client.redirect_uris, ["https://client.example/callback"]);
-    assert_eq!(document.client_uri, None, "a link to somebody else");
 }
 
 /// It would have to log in with its key (§8.2), which this server cannot ask of it.

@@ -91,7 +91,6 @@ fn what_is_a_url() {
 #[tokio::test]
 async fn a_document_is_a_client() {
     let mut described = document(URL);
-    described["client_uri"] = json!("https://client.example/about");
     described["scope"] = json!("mcp:admin anything");
     described["grant_types"] = json!(["refresh_token", "authorization_code", "client_credentials", "urn:example"]);
     let setup = Setup::serving(Reply::json(described.to_string())).await;
@@ -104,7 +103,6 @@ async fn a_document_is_a_client() {
     assert_eq!(grants, ["refresh_token", "authorization_code"]);
     assert!(document.client.allowed_scopes.is_empty() && document.client.default_scopes.is_empty());
     assert_eq!(document.host, "client.example");
-    assert_eq!(document.client_uri.as_ref().map(Url::as_str), Some("https://client.example/about"));
 
     let request = setup.site.last_request().to_ascii_lowercase();
     assert!(
