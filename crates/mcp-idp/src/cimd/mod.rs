@@ -24,7 +24,6 @@ use tokio::{
     sync::Mutex,
     time::{Instant, timeout_at},
 };
-use url::Url;
 
 pub(crate) use self::error::DocumentError;
 use self::{fetch::Fetcher, metadata::Location, resolver::System};
