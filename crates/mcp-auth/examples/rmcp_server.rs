@@ -1,4 +1,4 @@
-//! An MCP server built with rmcp, protected: nobody calls a tool without a valid access token that has the scope for it,
+//! An MCP server built with rmcp, protected: nobody calls a tool without a valid access token and the scope `mcp:tools`,
 //! and `whoami` knows who does. What protects it is the lines in [`protect`].
 //!
 //! Run it:
@@ -12,8 +12,9 @@
 //!   -H 'Accept: application/json, text/event-stream' \
 //!   -d '{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"whoami"}}'
 //! ```
-//! Without the token the answer is 401, with one of `gen-token --scopes mcp:read` it is 403. With `-H 'Mcp-Name: echo'` it is 400: a gateway that looks at the header must
-//! not see another tool than the one that is called.
+//! Without the token the answer is 401; with one of `gen-token --scopes mcp:read` it is 403. With
+//! `-H 'Mcp-Name: echo'` it is 400: a gateway that looks at the header must not see another tool than the one that is
+//! called.
 
 use std::{
     error::Error,

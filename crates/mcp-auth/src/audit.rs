@@ -4,14 +4,14 @@
 //! | field | what it says |
 //! |---|---|
 //! | `outcome` | `accepted` or `refused` |
-//! | `reason` | why it was refused: `no token`, `expired`, `audience`, …; by a policy: `scope mcp:tools`, `role admin`, `tools claim`, … |
+//! | `reason` | why it was refused: `no token`, `expired`, …; `scope mcp:tools`, `role admin`, `tools claim`, … |
 //! | `subject`, `issuer`, `client`, `kid` | of an accepted token; a refused one has said nothing that could be believed |
-//! | `method`, `path` | of the HTTP request; a policy sees none |
-//! | `address` | of the peer, where the server was started with connection information; a policy sees none |
-//! | `operation`, `name` | what a policy refused, such as `tools/call` of `echo` |
+//! | `method`, `path` | of the HTTP request, where the guard decided |
+//! | `address` | of the peer, where the guard decided and the server was started with connection information |
+//! | `operation`, `name` | such as `tools/call` of `echo`, where a policy decided |
 //!
-//! That an entry is left out of a list is no event. Refusals are events at `info`; accepted requests too, where the guard's setting wants them. How the events are
-//! written is the subscriber's business: give it a writer that does not block.
+//! Refusals are events at `info`; accepted requests too, where the guard's setting wants them. That an entry is left out
+//! of a list is none. How the events are written is the subscriber's business: give it a writer that does not block.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! Text that came from a client, cut before it is shown in a log or sent back: whoever wrote it chose its length and its
-//! control characters.
+//! Text that came from a client, cut before it is shown in a log or sent back: whoever wrote it chose its length and
+//! its control characters.
 
 /// In bytes.
 const SHOWN: usize = 64;

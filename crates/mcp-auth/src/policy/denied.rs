@@ -112,8 +112,9 @@ impl<'a> Denied<'a> {
         Some(self.policy.0.scopes().iter().map(String::as_str).filter(named).collect::<Vec<_>>().join(" "))
     }
 
-    /// What `WWW-Authenticate` says (RFC 6750 §3.1, RFC 9728 §5.1). `None`, and no such header, where no scope would help:
-    /// its only error for a 403 is `insufficient_scope`, and a client that is told so asks for a token again and again.
+    /// What `WWW-Authenticate` says (RFC 6750 §3.1, RFC 9728 §5.1). `None`, and no such header, where no scope would
+    /// help: its only error for a 403 is `insufficient_scope`, and a client that is told so asks for a token again and
+    /// again (rmcp does not even read which error it is).
     pub fn challenge(&self) -> Option<HeaderValue> {
         let scope = self.scope()?;
         let description = format!("{} {}", self.operation.kind(), self.needs());

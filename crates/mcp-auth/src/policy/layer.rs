@@ -21,9 +21,10 @@ const INTERNAL_ERROR: i64 = -32603;
 
 /// Puts a [`Policy`] in front of an MCP service that is not ours.
 ///
-/// It stands behind the [`Guard`](crate::Guard), which says who asks, and behind the [strict layer](crate::strict), which
-/// says what is asked for; without both it answers 500. It cannot look into answers: lists come whole, with tools that a
-/// call would be denied. A request by any other method than POST passes, since the strict layer leaves it no message.
+/// It stands behind the [`Guard`](crate::Guard), which says who asks, and behind the [strict layer](crate::strict),
+/// which says what is asked for; without both it answers 500. It cannot look into answers: lists come whole, with tools
+/// that a call would be denied. A request by any other method than POST passes, since the strict layer leaves it no
+/// message.
 #[derive(Clone, Debug)]
 pub struct PolicyLayer(Policy);
 

@@ -1,58 +1,4 @@
-//! What an authenticated caller may do.
-//!
-//! Four things say so, and each can only take away: the scopes of the token (what the client may do), the roles of the
-//! person (what the person may do), the claim `tools` of the token (which tools at all), and the rules of the server
-//! (what a tool asks for besides). An `admin` whose client holds `mcp:read` may read.
-//!
-//! | scope | allows |
-//! |---|---|
-//! | `mcp:read` | listing tools and prompts, getting prompts |
-//! | `mcp:tools` | listing and calling tools |
-//! | `mcp:prompts` | listing and getting prompts |
-//!
-//! `initialize`, `ping`, `server/discover`, notifications and responses need a valid token and no scope. A method that
-//! is not in the table is denied unless [`Policy::method_scope`] says what it needs.
-//!
-//! A list leaves out what a missing role, the claim `tools` or a tool's own scope denies. It shows what only the general
-//! scope for calling is missing for, so that a client sees what it can step up to. That is tidiness and no secrecy: who
-//! guesses the name of a tool with a rule is told the rule by the 403, while a name without one is answered as the server
-//! answers names that it does not know.
-//!
-//! ```
-//! # use std::sync::Arc;
-//! # use mcp_auth::AccessToken;
-//! use mcp_auth::{Operation, Policy, Principal};
-//!
-//! # fn main() -> Result<(), mcp_auth::PolicyError> {
-//! let policy = Policy::mcp().tool_scope("run_js", "mcp:run")?.tool_role("server_stats", "admin");
-//! # let token = AccessToken {
-//! #     issuer: "https://idp.example".into(), subject: "alice".into(), client_id: None, username: None,
-//! #     scopes: vec!["mcp:read".to_owned(), "mcp:tools".to_owned()], roles: vec!["user".to_owned()], tools: None,
-//! #     expires_at: 0, kid: None, claims: Default::default(),
-//! # };
-//! # let alice = Principal::new(Arc::new(token));
-//! // Alice is a user; her client has a token for `mcp:read mcp:tools`.
-//! assert!(policy.decide(&alice, Operation::new("tools/call", Some("echo"))).is_ok());
-//!
-//! // What a new token would cure is asked for,
-//! let denied = policy.decide(&alice, Operation::new("tools/call", Some("run_js"))).unwrap_err();
-//! assert_eq!(
-//!     denied.to_string(),
-//!     r#"Forbidden: calling "run_js" needs the scope mcp:run; the token has mcp:read mcp:tools"#
-//! );
-//! assert_eq!(
-//!     denied.challenge().unwrap(),
-//!     "Bearer scope=\"mcp:read mcp:tools mcp:run\", error=\"insufficient_scope\", \
-//!      error_description=\"calling this tool needs the scope mcp:run\""
-//! );
-//!
-//! // and what none would cure is not.
-//! let denied = policy.decide(&alice, Operation::new("tools/call", Some("server_stats"))).unwrap_err();
-//! assert_eq!(denied.to_string(), r#"Forbidden: calling "server_stats" needs the role admin"#);
-//! assert!(denied.challenge().is_none());
-//! # Ok(())
-//! # }
-//! ```
+//! What an authenticated caller may do: scopes, roles, the claim `tools`, and the rules of the server.
 
 mod denied;
 mod layer;
@@ -75,6 +21,60 @@ const TOOLS: &str = "mcp:tools";
 const PROMPTS: &str = "mcp:prompts";
 
 /// Decides what a [`Principal`] may do. Cheap to clone.
+///
+/// Four things say so, and each can only take away: the scopes of the token (what the client may do), the roles of the
+/// person (what the person may do), the claim `tools` of the token (which tools at all), and the rules of the server
+/// (what a tool asks for besides). An `admin` whose client holds `mcp:read` may read.
+///
+/// | scope | allows |
+/// |---|---|
+/// | `mcp:read` | listing tools and prompts, getting prompts |
+/// | `mcp:tools` | listing and calling tools |
+/// | `mcp:prompts` | listing and getting prompts |
+///
+/// `initialize`, `ping`, `server/discover`, notifications and responses need a valid token and no scope. A method that
+/// is not in the table is denied unless [`Policy::method_scope`] says what it needs.
+///
+/// A list leaves out what a missing role, the claim `tools` or a tool's own scope denies. It shows what only the
+/// general scope for calling is missing for, so that a client sees what it can step up to. That is tidiness and no
+/// secrecy: who guesses the name of a tool with a rule is told the rule by the 403, while a name without one is answered
+/// as the server answers names that it does not know.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use mcp_auth::AccessToken;
+/// use mcp_auth::{Operation, Policy, Principal};
+///
+/// # fn main() -> Result<(), mcp_auth::PolicyError> {
+/// let policy = Policy::mcp().tool_scope("run_js", "mcp:run")?.tool_role("server_stats", "admin");
+/// # let token = AccessToken {
+/// #     issuer: "https://idp.example".into(), subject: "alice".into(), client_id: None, username: None,
+/// #     scopes: vec!["mcp:read".to_owned(), "mcp:tools".to_owned()], roles: vec!["user".to_owned()], tools: None,
+/// #     expires_at: 0, kid: None, claims: Default::default(),
+/// # };
+/// # let alice = Principal::new(Arc::new(token));
+/// // Alice is a user; her client has a token for `mcp:read mcp:tools`.
+/// assert!(policy.decide(&alice, Operation::new("tools/call", Some("echo"))).is_ok());
+///
+/// // What a new token would cure is asked for,
+/// let denied = policy.decide(&alice, Operation::new("tools/call", Some("run_js"))).unwrap_err();
+/// assert_eq!(
+///     denied.to_string(),
+///     r#"Forbidden: calling "run_js" needs the scope mcp:run; the token has mcp:read mcp:tools"#
+/// );
+/// assert_eq!(
+///     denied.challenge().unwrap(),
+///     "Bearer scope=\"mcp:read mcp:tools mcp:run\", error=\"insufficient_scope\", \
+///      error_description=\"calling this tool needs the scope mcp:run\""
+/// );
+///
+/// // and what none would cure is not.
+/// let denied = policy.decide(&alice, Operation::new("tools/call", Some("server_stats"))).unwrap_err();
+/// assert_eq!(denied.to_string(), r#"Forbidden: calling "server_stats" needs the role admin"#);
+/// assert!(denied.challenge().is_none());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Policy(Arc<Rules>);
 
@@ -101,7 +101,8 @@ impl Policy {
 
     /// Calling and seeing this tool also needs `scope`. Of several each is needed.
     ///
-    /// The policy does not know which tools there are: write `ServerStats::NAME` rather than a name that may be misspelt.
+    /// The policy does not know which tools there are: write `ServerStats::NAME` rather than a name that may be
+    /// misspelt.
     ///
     /// # Errors
     /// When it is no scope, or `offline_access`.
@@ -146,9 +147,9 @@ impl Policy {
         Err(denied)
     }
 
-    /// The scopes, with spaces between them, that a client without a token is told to ask for: what the challenge of a 401
-    /// ([`Guard::challenge`](crate::Guard::challenge)) and the metadata ([`ProtectedResource`](crate::ProtectedResource))
-    /// should name.
+    /// The scopes, with spaces between them, that a client without a token is told to ask for: what the challenge of a
+    /// 401 ([`Guard::challenge`](crate::Guard::challenge)) should name, and the metadata
+    /// ([`ProtectedResource`](crate::ProtectedResource)).
     pub fn initial_scopes(&self, which: InitialScopes) -> String {
         match which {
             InitialScopes::Least => READ.to_owned(),
