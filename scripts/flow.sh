@@ -27,7 +27,7 @@ browse() {
   location=$(tr -d '\r' <"$work/head" | sed -n 's/^[Ll]ocation: //p')
   case $location in
     "$base"/* | /*)
-      browse "$base/${location#"$base"/}"
+      browse "$base/$(sed "s|^$base||; s|^/||" <<<"$location")"
       return
       ;;
   esac
