@@ -35,8 +35,8 @@ use axum::{
 };
 use clap::Parser;
 use mcp_auth::{
-    self as auth, Challenge, Guard, InitialScopes, JwtVerifier, Policy, Principal, ProtectedResource, VerifiedTokens, cors,
-    keys::KeyDirectory,
+    self as auth, Challenge, Guard, InitialScopes, JwtVerifier, Policy, Principal, ProtectedResource, VerifiedTokens,
+    cors, keys::KeyDirectory,
 };
 use mcp_core::{
     Caller, McpServer, Tool,

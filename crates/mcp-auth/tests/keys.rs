@@ -62,7 +62,8 @@ fn an_authorization_server_signs_with_a_key_that_was_published_long_enough() {
     let make = |age: u64| {
         let key = SigningKey::create(path.path(), Algorithm::ES256).unwrap();
         let kid = key.public().kid().to_owned();
-        let file = fs::File::options().append(true).open(path.path().join(format!("es256-{}.jwk.json", &kid[..8]))).unwrap();
+        let file =
+            fs::File::options().append(true).open(path.path().join(format!("es256-{}.jwk.json", &kid[..8]))).unwrap();
         file.set_modified(std::time::SystemTime::now() - Duration::from_secs(age)).unwrap();
         Some(kid)
     };

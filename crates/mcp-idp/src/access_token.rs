@@ -9,12 +9,7 @@ use std::{
 use oauth_as::{ErrorCode, ErrorResponse, IssuedToken, Storage, StorageError};
 use serde_json::{Map, Value, json};
 
-use crate::{
-    oauth_error::refused,
-    realm::User,
-    scopes,
-    server::Idp,
-};
+use crate::{oauth_error::refused, realm::User, scopes, server::Idp};
 
 impl Idp {
     /// The JWT of an issued token.

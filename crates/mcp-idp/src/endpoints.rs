@@ -117,10 +117,7 @@ mod tests {
     #[test]
     fn metadata_for_an_issuer_with_and_without_a_path() {
         let plain = Endpoints::new("http://localhost:9000", Layout::Plain).unwrap();
-        assert_eq!(
-            plain.metadata,
-            ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
-        );
+        assert_eq!(plain.metadata, ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]);
         assert_eq!(plain.url(&plain.token), "http://localhost:9000/token");
         let realm = Endpoints::new("https://idp.example/realms/mcp", Layout::Keycloak).unwrap();
         assert_eq!(
@@ -141,7 +138,8 @@ mod tests {
         for host in ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "LOCALHOST", "[::1]"] {
             assert!(here.is_host(host), "{host}");
         }
-        for host in ["", "evil.example", "evil.example:9000", "localhost.evil.example:9000", "localhost:1@evil.example"] {
+        for host in ["", "evil.example", "evil.example:9000", "localhost.evil.example:9000", "localhost:1@evil.example"]
+        {
             assert!(!here.is_host(host), "{host}");
         }
         assert!(Endpoints::new("https://idp.example", Layout::Plain).unwrap().is_host("proxied:8080"));

@@ -60,9 +60,7 @@ pub(crate) async fn revoke(
         None if idp.engine.store().get_token(sent).await?.is_some() => String::new(),
         None => sent.to_owned(),
     };
-    let revoked = tokio::spawn(async move {
-        idp.engine.revoke(&who.id, who.secret.as_deref(), &token, None).await
-    });
+    let revoked = tokio::spawn(async move { idp.engine.revoke(&who.id, who.secret.as_deref(), &token, None).await });
     revoked.await.map_err(|_| ErrorResponse::new(ErrorCode::ServerError))??;
     // RFC 7009 §2.2: also for a token that there is not.
     Ok((StatusCode::OK, NO_STORE).into_response())

@@ -120,7 +120,8 @@ async fn listen(host: &str, mut port: u16) -> anyhow::Result<(Vec<TcpListener>, 
     let addresses = match host {
         "localhost" => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
         _ => {
-            let found = lookup_host((host, port)).await.with_context(|| format!("{host} is no address or known name"))?;
+            let found =
+                lookup_host((host, port)).await.with_context(|| format!("{host} is no address or known name"))?;
             found.map(|address| address.ip()).collect()
         }
     };

@@ -65,7 +65,8 @@ pub(crate) async fn register(
     }
     // RFC 7591 §2 makes Basic the default; but a native client has nowhere to keep a secret (RFC 8252 §8.4), and those
     // that say nothing mean none.
-    let local = !metadata.redirect_uris.is_empty() && metadata.redirect_uris.iter().all(|uri| redirect_uri::is_local(uri));
+    let local =
+        !metadata.redirect_uris.is_empty() && metadata.redirect_uris.iter().all(|uri| redirect_uri::is_local(uri));
     if metadata.token_endpoint_auth_method.is_none() && (local || application_type.as_deref() == Some("native")) {
         metadata.token_endpoint_auth_method = Some("none".to_owned());
     }

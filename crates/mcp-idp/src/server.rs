@@ -341,7 +341,9 @@ fn resource_servers(realm: &Realm, audiences: impl Fn(&str) -> Vec<String>) -> V
         for client in scope.introspectors() {
             match servers.iter_mut().find(|server| server.client_id.as_str() == client.as_str()) {
                 Some(server) => server.resources.extend(resources.clone()),
-                None => servers.push(ResourceServerRegistration::new(ClientId::new(client.as_str()), resources.clone())),
+                None => {
+                    servers.push(ResourceServerRegistration::new(ClientId::new(client.as_str()), resources.clone()))
+                }
             }
         }
     }

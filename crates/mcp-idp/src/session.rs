@@ -109,7 +109,14 @@ impl Sessions {
     }
 
     /// Whether this form came from our page in this browser, about this request, and not too long ago.
-    pub(crate) fn is_ours(&self, form: Form, browser: &Browser, request: &str, token: &str, headers: &HeaderMap) -> bool {
+    pub(crate) fn is_ours(
+        &self,
+        form: Form,
+        browser: &Browser,
+        request: &str,
+        token: &str,
+        headers: &HeaderMap,
+    ) -> bool {
         // A browser says where a form was sent from; other clients say nothing.
         let here = |origin: &HeaderValue| origin.as_bytes() == self.origin.as_bytes();
         let site = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");

@@ -1,9 +1,6 @@
 //! The key that signs access tokens, out of a directory whose public halves are published.
 
-use std::{
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use mcp_auth::keys::{Algorithm, KeyDirectory, KeyError, SigningKey};
@@ -59,7 +56,9 @@ impl Signer {
             }
             Ok(Some(_)) => {}
             // The key in hand may be published elsewhere still; without any, tokens could be refused but not made.
-            Ok(None) => tracing::warn!(path = %self.published.path().display(), "the signing key is gone from its directory"),
+            Ok(None) => {
+                tracing::warn!(path = %self.published.path().display(), "the signing key is gone from its directory")
+            }
             Err(error) => tracing::warn!(%error, "the signing keys cannot be read"),
         }
     }

@@ -1,9 +1,6 @@
 //! The token endpoint: each grant, and the JWT in place of what the state machine issues.
 
-use std::{
-    sync::Arc,
-    time::SystemTime,
-};
+use std::{sync::Arc, time::SystemTime};
 
 use axum::{
     Json,
@@ -102,7 +99,9 @@ async fn password(
     scope: Option<ScopeSet>,
 ) -> Result<Response, OAuthError> {
     if !idp.settings.password_grant {
-        return Err(refused(ErrorCode::UnsupportedGrantType, "the password grant is off; --allow-password-grant").into());
+        return Err(
+            refused(ErrorCode::UnsupportedGrantType, "the password grant is off; --allow-password-grant").into()
+        );
     }
     let client = idp.engine.store().get_client(&who.id).await?;
     let client = client.filter(|client| client.auth.verify(who.secret.as_deref()));
@@ -112,7 +111,9 @@ async fn password(
     }
     let (username, password) = (form.required("username")?.to_owned(), form.required("password")?.to_owned());
     let user = idp.check_password(username, password, from).await.map_err(|refusal| match refusal {
-        crate::login::NotLoggedIn::Wrong => refused(ErrorCode::InvalidGrant, "the username or the password is wrong").into(),
+        crate::login::NotLoggedIn::Wrong => {
+            refused(ErrorCode::InvalidGrant, "the username or the password is wrong").into()
+        }
         crate::login::NotLoggedIn::Slow(after) => OAuthError::TooMany(after),
     })?;
     let asked = scope.unwrap_or_else(|| client.default_scopes.clone());
@@ -131,7 +132,9 @@ async fn password(
         let lifetime = idp.engine.config().access_token_ttl.as_secs();
         let jwt = idp.mint(&record)?;
         let scope = record.scope.to_string();
-        Ok::<_, OAuthError>(json!({ "access_token": jwt, "token_type": "Bearer", "expires_in": lifetime, "scope": scope }))
+        Ok::<_, OAuthError>(
+            json!({ "access_token": jwt, "token_type": "Bearer", "expires_in": lifetime, "scope": scope }),
+        )
     });
     let response = issued.await.map_err(|_| ErrorResponse::new(ErrorCode::ServerError))??;
     Ok((NO_STORE, Json(response)).into_response())

@@ -34,7 +34,8 @@ async fn a_code_is_good_once_and_a_second_time_ends_what_came_of_the_first() {
     let again = server.redeem(&client, &code, &[]).await;
     assert_eq!(again.error(), (400, "invalid_grant"));
     assert_eq!(server.introspect(first.text("access_token")).await, json!({ "active": false }));
-    let form = [("grant_type", "refresh_token"), ("client_id", &*client), ("refresh_token", first.text("refresh_token"))];
+    let form =
+        [("grant_type", "refresh_token"), ("client_id", &*client), ("refresh_token", first.text("refresh_token"))];
     assert_eq!(server.token(&form).await.error(), (400, "invalid_grant"));
 
     // Nor without a refresh token to find the others by.
@@ -137,7 +138,12 @@ async fn an_answer_goes_where_the_client_registered_and_nowhere_else() {
     let browser = Browser::new();
     let login = browser.get(&server.ask(&native, &[])).await;
     let bent = server.ask(&native, &[("redirect_uri", "https://evil.example/")]);
-    stays(&browser.submit(&login, &[("request", bent.query().unwrap()), ("username", "alice"), ("password", "alice123")]).await, 400);
+    stays(
+        &browser
+            .submit(&login, &[("request", bent.query().unwrap()), ("username", "alice"), ("password", "alice123")])
+            .await,
+        400,
+    );
 }
 
 #[tokio::test]
@@ -145,7 +151,8 @@ async fn no_redirect_before_anybody_has_agreed_to_an_address_that_only_the_clien
     let server = Server::start().await;
     let metadata = json!({ "client_name": "Phish", "redirect_uris": ["https://evil.example/"], "token_endpoint_auth_method": "none" });
     let evil: Value = server.register(metadata).await.json().await.unwrap();
-    let url = server.ask(evil["client_id"].as_str().unwrap(), &[("redirect_uri", "https://evil.example/"), ("scope", "nonsense")]);
+    let url = server
+        .ask(evil["client_id"].as_str().unwrap(), &[("redirect_uri", "https://evil.example/"), ("scope", "nonsense")]);
     let page = Browser::new().get(&url).await;
     stays(&page, 400);
     assert!(page.html.contains("evil.example"), "it says where it would have gone");
@@ -155,7 +162,9 @@ async fn no_redirect_before_anybody_has_agreed_to_an_address_that_only_the_clien
 async fn state_is_only_echoed() {
     let server = Server::start().await;
     let client = server.native_client().await;
-    for state in ["https://evil.example/", "\r\nLocation: https://evil.example/", "&iss=https://evil.example", "#x", "é"] {
+    for state in
+        ["https://evil.example/", "\r\nLocation: https://evil.example/", "&iss=https://evil.example", "#x", "é"]
+    {
         let page = Browser::new().allow(&server.ask(&client, &[("state", state)]), "alice").await;
         let to = page.location().unwrap();
         assert_eq!((to.host_str(), to.port(), to.path()), (Some("127.0.0.1"), Some(53211), "/callback"), "{state}");
@@ -176,7 +185,11 @@ async fn a_token_is_for_a_resource_of_ours_and_for_the_one_that_was_agreed_to() 
         }
     }
     let both = format!("{}&resource=https%3A%2F%2Fevil.example%2Fmcp", server.ask(&client, &[]));
-    assert_eq!(Browser::new().get(&both.parse().unwrap()).await.answer()["error"], "invalid_target", "one bad one is enough");
+    assert_eq!(
+        Browser::new().get(&both.parse().unwrap()).await.answer()["error"],
+        "invalid_target",
+        "one bad one is enough"
+    );
     let code = Browser::new().code(&server.ask(&client, &[]), "alice").await;
     let changed = server.redeem(&client, &code, &[("resource", "https://evil.example/mcp")]).await;
     assert_eq!(changed.error(), (400, "invalid_target"));
@@ -195,7 +208,11 @@ async fn a_refresh_token_that_is_used_twice_ends_the_grant() {
     let second = refresh(&client, stolen).await;
     assert_eq!(second.status, StatusCode::OK, "{:?}", second.body);
     assert_eq!(refresh(&client, stolen).await.error(), (400, "invalid_grant"));
-    assert_eq!(refresh(&client, second.text("refresh_token")).await.error(), (400, "invalid_grant"), "the thief's or the owner's: both end");
+    assert_eq!(
+        refresh(&client, second.text("refresh_token")).await.error(),
+        (400, "invalid_grant"),
+        "the thief's or the owner's: both end"
+    );
     assert_eq!(server.introspect(second.text("access_token")).await, json!({ "active": false }));
 }
 
@@ -213,7 +230,8 @@ async fn registration_takes_no_client_that_could_not_be_trusted_with_a_code() {
         "https://client.example/*\"onload",
         "/callback",
     ] {
-        let answer = Answer::of(server.register(json!({ "redirect_uris": ["https://client.example/", uri] })).await).await;
+        let answer =
+            Answer::of(server.register(json!({ "redirect_uris": ["https://client.example/", uri] })).await).await;
         assert_eq!(answer.error(), (400, "invalid_redirect_uri"), "{uri}");
     }
     for bent in [
@@ -225,7 +243,11 @@ async fn registration_takes_no_client_that_could_not_be_trusted_with_a_code() {
         json!({ "redirect_uris": CALLBACK }),
         json!([]),
     ] {
-        assert_eq!(Answer::of(server.register(bent.clone()).await).await.error(), (400, "invalid_client_metadata"), "{bent}");
+        assert_eq!(
+            Answer::of(server.register(bent.clone()).await).await.error(),
+            (400, "invalid_client_metadata"),
+            "{bent}"
+        );
     }
     let none = Answer::of(server.register(json!({ "client_name": "x" })).await).await;
     assert_eq!(none.error(), (400, "invalid_redirect_uri"));
@@ -233,7 +255,11 @@ async fn registration_takes_no_client_that_could_not_be_trusted_with_a_code() {
     // A web client gets a secret, and no token for itself with it.
     let metadata = json!({ "redirect_uris": ["https://client.example/callback"] });
     let web = Answer::of(server.register(metadata).await).await;
-    let form = [("grant_type", "client_credentials"), ("client_id", web.text("client_id")), ("client_secret", web.text("client_secret"))];
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", web.text("client_id")),
+        ("client_secret", web.text("client_secret")),
+    ];
     assert_eq!(server.token(&form).await.error(), (400, "unauthorized_client"));
 }
 
@@ -263,7 +289,12 @@ async fn nobody_logs_in_or_agrees_by_a_form_of_somebody_else() {
     }
     // The right token, but from a page of another site.
     let cookie = alices.headers[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
-    for header in [("origin", "https://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+    for header in [
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+    ] {
         assert_eq!(sent_from(&alices, &credentials, &cookie, header).await, StatusCode::FORBIDDEN, "{header:?}");
     }
     assert_eq!(sent_from(&alices, &credentials, &cookie, ("origin", &server.base)).await, StatusCode::SEE_OTHER);
@@ -286,7 +317,9 @@ async fn a_session_that_was_planted_is_not_the_one_that_logs_in() {
     let server = Server::start().await;
     let url = server.ask(&server.native_client().await, &[]);
     let http = client(Client::builder());
-    let cookie = |response: &reqwest::Response| response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let cookie = |response: &reqwest::Response| {
+        response.headers()[SET_COOKIE].to_str().unwrap().split(';').next().unwrap().to_owned()
+    };
     let planted = cookie(&http.get(url.clone()).send().await.unwrap());
     // Alice's browser has Mallory's cookie when she logs in.
     let page = Browser::new().get(&url).await;
@@ -296,7 +329,8 @@ async fn a_session_that_was_planted_is_not_the_one_that_logs_in() {
     let html = login.text().await.unwrap();
     let csrf = html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
     let form = [("request", url.query().unwrap()), ("csrf", &csrf), ("username", "alice"), ("password", "alice123")];
-    let logged_in = http.post(format!("{}/login", server.base)).header("cookie", &planted).form(&form).send().await.unwrap();
+    let logged_in =
+        http.post(format!("{}/login", server.base)).header("cookie", &planted).form(&form).send().await.unwrap();
     assert_eq!(logged_in.status(), StatusCode::SEE_OTHER);
     let hers = cookie(&logged_in);
     let page = |cookie: String| {
@@ -330,7 +364,10 @@ async fn pages_are_framed_by_nobody_and_run_nothing() {
         assert!(!page.html.contains("<script"), "{}", page.html);
     }
     let policy = consent.headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-    assert!(policy.contains("form-action 'self' http://127.0.0.1:53211"), "Chromium holds it against the redirect: {policy}");
+    assert!(
+        policy.contains("form-action 'self' http://127.0.0.1:53211"),
+        "Chromium holds it against the redirect: {policy}"
+    );
 }
 
 #[tokio::test]
@@ -417,7 +454,11 @@ async fn who_asks_about_tokens_says_who_they_are_and_learns_of_their_own() {
     // A web client of its own, with a secret, is told nothing of somebody else's token.
     let metadata = json!({ "redirect_uris": ["https://client.example/callback"] });
     let web = Answer::of(server.register(metadata).await).await;
-    let form = vec![mine("token", token), mine("client_id", web.text("client_id")), mine("client_secret", web.text("client_secret"))];
+    let form = vec![
+        mine("token", token),
+        mine("client_id", web.text("client_id")),
+        mine("client_secret", web.text("client_secret")),
+    ];
     assert_eq!(ask(form).await.unwrap().json::<Value>().await.unwrap(), json!({ "active": false }));
 }
 

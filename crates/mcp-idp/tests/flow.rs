@@ -38,7 +38,10 @@ async fn from_registration_to_a_token_that_says_who_what_and_for_whom() {
         assert_eq!(token["exp"].as_u64().unwrap() - token["iat"].as_u64().unwrap(), 300);
 
         let told = server.introspect(tokens.text("access_token")).await;
-        assert_eq!((&told["active"], &told["username"], &told["realm_access"]), (&json!(true), &json!("alice"), &token["realm_access"]));
+        assert_eq!(
+            (&told["active"], &told["username"], &told["realm_access"]),
+            (&json!(true), &json!("alice"), &token["realm_access"])
+        );
     }
 }
 
@@ -52,7 +55,10 @@ async fn metadata_at_each_url_where_clients_look() {
         "/realms/mcp-realm/.well-known/openid-configuration",
     ] {
         let response = at(path).send().await.unwrap();
-        assert_eq!((response.status(), &response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN]), (StatusCode::OK, &"*".parse().unwrap()));
+        assert_eq!(
+            (response.status(), &response.headers()[ACCESS_CONTROL_ALLOW_ORIGIN]),
+            (StatusCode::OK, &"*".parse().unwrap())
+        );
         assert_eq!(response.json::<Value>().await.unwrap(), server.metadata);
     }
     let base = &server.issuer;
@@ -116,7 +122,8 @@ async fn a_client_for_itself_gets_what_it_is_assigned() {
     let token = claims(all.text("access_token"));
     assert_eq!((&token["sub"], &token["aud"]), (&json!("service-account-echo-mcp-server"), &json!(server.resource)));
     assert!(token["realm_access"]["roles"].as_array().unwrap().contains(&json!("user")), "{token}");
-    let some = server.token(&[&ask[..], &[("scope", "openid mcp:read"), ("resource", &server.resource)]].concat()).await;
+    let some =
+        server.token(&[&ask[..], &[("scope", "openid mcp:read"), ("resource", &server.resource)]].concat()).await;
     assert_eq!(some.text("scope"), "mcp:read");
     for (change, error) in [
         (("client_secret", "wrong"), (401, "invalid_client")),
@@ -153,7 +160,8 @@ async fn the_password_grant_of_the_tutorial() {
     assert_eq!((&token["preferred_username"], &token["aud"]), (&json!("mcp-admin"), &json!(server.resource)));
     assert_eq!(server.introspect(answer.text("access_token")).await["active"], json!(true));
 
-    let changed = |name: &'static str, value: &'static str| form.map(|(n, v)| if n == name { (n, value) } else { (n, v) });
+    let changed =
+        |name: &'static str, value: &'static str| form.map(|(n, v)| if n == name { (n, value) } else { (n, v) });
     assert_eq!(server.token(&changed("password", "wrong")).await.error(), (400, "invalid_grant"));
     assert_eq!(server.token(&changed("client_id", "nobody")).await.error(), (401, "invalid_client"));
     assert_eq!(server.token(&changed("scope", "mcp:everything")).await.error(), (400, "invalid_scope"));
@@ -166,7 +174,9 @@ async fn the_password_grant_of_the_tutorial() {
 async fn nobody_gets_more_than_the_person_may() {
     let server = Server::start().await;
     let every = "mcp:prompts mcp:read mcp:run mcp:tools";
-    for (username, granted) in [("mcp-admin", every), ("alice", every), ("bob", "mcp:read"), ("mcp-readonly", "mcp:read")] {
+    for (username, granted) in
+        [("mcp-admin", every), ("alice", every), ("bob", "mcp:read"), ("mcp-readonly", "mcp:read")]
+    {
         let (_, tokens) = server.tokens(username, every).await;
         assert_eq!(tokens.text("scope"), granted, "{username}");
         assert_eq!(claims(tokens.text("access_token"))["scope"], granted, "{username}");
@@ -257,7 +267,8 @@ async fn a_new_key_is_published_before_it_signs() {
     assert_eq!((&first["typ"], &first["alg"]), (&json!("at+jwt"), &json!("ES256")));
     let new = SigningKey::create(server.keys.path(), Algorithm::ES256).unwrap();
     let published = async || {
-        let jwks: Value = server.http.get(server.metadata["jwks_uri"].as_str().unwrap()).send().await.unwrap().json().await.unwrap();
+        let jwks: Value =
+            server.http.get(server.metadata["jwks_uri"].as_str().unwrap()).send().await.unwrap().json().await.unwrap();
         jwks["keys"].as_array().unwrap().iter().map(|key| (key["kid"].clone(), key["alg"].clone())).collect::<Vec<_>>()
     };
     while !published().await.contains(&(json!(new.public().kid()), json!("ES256"))) {

@@ -83,7 +83,8 @@ async fn it_makes_a_native_client_that_says_nothing_confidential() {
 #[tokio::test]
 async fn it_never_gives_a_client_more_than_it_registered_for() {
     let server = with_client("http://127.0.0.1:1/callback").await;
-    let more = server.validate_authorization_request(&request("http://127.0.0.1:1/callback", "mcp:read mcp:tools")).await;
+    let more =
+        server.validate_authorization_request(&request("http://127.0.0.1:1/callback", "mcp:read mcp:tools")).await;
     assert!(more.is_err(), "registration.rs lets it ask for all there is, or it could not step up");
 }
 
@@ -97,7 +98,8 @@ async fn it_knows_no_port_of_localhost() {
 #[tokio::test]
 async fn it_lets_a_client_stay_that_nobody_agreed_may_stay() {
     let server = with_client("http://127.0.0.1:1/callback").await;
-    let asked = server.validate_authorization_request(&request("http://127.0.0.1:1/callback", "mcp:read")).await.unwrap();
+    let asked =
+        server.validate_authorization_request(&request("http://127.0.0.1:1/callback", "mcp:read")).await.unwrap();
     let code = server.issue_authorization_code(UserApproval::granted(&asked, "alice")).await.unwrap().code;
     let redeemed = server.token(TokenRequest::AuthorizationCode {
         client_id: ClientId::new("client"),

@@ -9,6 +9,8 @@ use std::sync::atomic::Ordering;
 use serde_json::{Value, json};
 
 use self::site::{Names, Reply, Site, root_certificate};
+use url::Url;
+
 use super::*;
 
 const PATH: &str = "/oauth/client.json";
