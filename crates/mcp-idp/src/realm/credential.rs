@@ -244,3 +244,179 @@ fn argon2_method(data: &Object, iterations: NonZeroU32, length: usize) -> Result
     let params = params.map_err(|error| data.error(WHERE, error.to_string()))?;
     Ok(Method::Argon2(Argon2::new(algorithm, version, params)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{thread, time::Instant};
+
+    use serde_json::json;
+
+    use super::*;
+
+    /// Users of Keycloak 26.7.4, under a different password policy each, as it exports them.
+    const EXPORTED: &str = include_str!("testdata/keycloak_passwords.json");
+
+    fn exported(username: &str) -> Value {
+        let file: Value = serde_json::from_str(EXPORTED).unwrap();
+        let users = file["users"].as_array().unwrap();
+        let user = users.iter().find(|user| user["username"] == username).unwrap();
+        user["credentials"][0].clone()
+    }
+
+    fn read(credential: &Value) -> Result<Password, Unusable> {
+        Password::read(&Object::root(credential).unwrap())
+    }
+
+    fn usable(credential: &Value) -> Password {
+        read(credential).unwrap_or_else(|_| panic!("unusable"))
+    }
+
+    /// The credential of the user `argon2`, with one of its two texts changed.
+    fn bent(member: &str, from: &str, to: &str) -> Value {
+        bent_credential(exported("argon2"), member, from, to)
+    }
+
+    fn bent_credential(mut credential: Value, member: &str, from: &str, to: &str) -> Value {
+        let text = credential[member].as_str().unwrap();
+        assert!(text.contains(from), "{text}");
+        credential[member] = text.replace(from, to).into();
+        credential
+    }
+
+    fn malformed(credential: &Value) -> String {
+        match read(credential) {
+            Err(Unusable::Malformed(error)) => error.to_string().trim_start_matches("the realm file, ").to_owned(),
+            Err(Unusable::Unsupported(why)) => panic!("unsupported: {why}"),
+            Ok(_) => panic!("usable"),
+        }
+    }
+
+    fn unsupported(credential: &Value) -> String {
+        match read(credential) {
+            Err(Unusable::Unsupported(why)) => why,
+            Err(Unusable::Malformed(error)) => panic!("{error}"),
+            Ok(_) => panic!("usable"),
+        }
+    }
+
+    #[test]
+    fn what_keycloak_has_hashed() {
+        for name in ["argon2", "pbkdf2-sha256", "pbkdf2-sha512", "few"] {
+            let password = usable(&exported(name));
+            assert!(password.verify(&format!("pässwörd-{name}")), "{name}");
+            for wrong in ["", "pässwörd-", &format!("passwörd-{name}"), &format!("pässwörd-{name} ")] {
+                assert!(!password.verify(wrong), "{name}: {wrong}");
+            }
+        }
+        assert!(usable(&exported("history")).verify("p3"));
+        assert_eq!(unsupported(&exported("pbkdf2")), "its password is hashed with pbkdf2");
+    }
+
+    #[test]
+    fn a_plain_password_is_hashed_once_and_forgotten() {
+        let plain = usable(&json!({"value": "secret"}));
+        let Password::Plain { text, hash } = &plain else { panic!("hashed already") };
+        let verify = |candidate: &'static str| thread::scope(|scope| scope.spawn(|| plain.verify(candidate)).join());
+        assert!(!verify("wrong").unwrap(), "the first check");
+        assert!(hash.get().is_some() && text.lock().unwrap().is_none());
+        assert!(verify("secret").unwrap());
+
+        for _ in 0..4 {
+            let plain = usable(&json!({"value": "secret"}));
+            let checks = thread::scope(|scope| {
+                let start = |candidate| {
+                    scope.spawn({
+                        let plain = &plain;
+                        move || plain.verify(candidate)
+                    })
+                };
+                let started = ["secret", "wrong", "secret", "secreT"].map(start);
+                started.map(|check| check.join().unwrap())
+            });
+            assert_eq!(checks, [true, false, true, false]);
+        }
+    }
+
+    /// Somebody who asks often must not learn who has an account, nor that nobody has logged in with it yet.
+    #[test]
+    fn each_check_is_one_hash() {
+        let timed = |check: &dyn Fn() -> bool| {
+            let start = Instant::now();
+            assert!(!check());
+            start.elapsed()
+        };
+        let least = |mut timed: Box<dyn FnMut() -> std::time::Duration>| (0..7).map(|_| timed()).min().unwrap();
+        let blank = Hash::blank();
+        let nobody = least(Box::new(move || timed(&|| blank.verify("wrong"))));
+        let first = least(Box::new(move || {
+            let plain = usable(&json!({"value": "secret"}));
+            timed(&|| plain.verify("wrong"))
+        }));
+        let ratio = first.as_secs_f64() / nobody.as_secs_f64();
+        assert!((0.6..1.6).contains(&ratio), "{first:?} to {nobody:?}");
+    }
+
+    #[test]
+    fn a_decoy_costs_what_the_password_costs() {
+        let hashed = usable(&exported("few"));
+        assert!(matches!(hashed.decoy().method, Method::Pbkdf2(_, iterations) if iterations.get() == 5));
+        assert!(matches!(usable(&json!({"value": "secret"})).decoy().method, Method::Argon2(_)));
+    }
+
+    #[test]
+    fn what_would_take_the_machine_is_refused() {
+        let memory = |kib: u32| bent("credentialData", "7168", &kib.to_string());
+        assert_eq!(
+            unsupported(&memory(MAX_ARGON2_MEMORY + 1)),
+            "its password takes 262145 KiB, 5 times, to check: too much"
+        );
+        assert!(read(&memory(u32::MAX)).is_err());
+        let times = |times: u32| bent("credentialData", "\"hashIterations\":5", &format!("\"hashIterations\":{times}"));
+        assert!(read(&times(146)).is_ok());
+        assert_eq!(unsupported(&times(147)), "its password takes 7168 KiB, 147 times, to check: too much");
+        assert!(read(&times(u32::MAX)).is_err());
+        let iterations = |text: &str| bent_credential(exported("few"), "credentialData", ":5,", &format!(":{text},"));
+        assert!(read(&iterations("2000000")).is_ok());
+        assert_eq!(
+            unsupported(&iterations("2000001")),
+            "its password takes 2000001 iterations to check, more than 2000000"
+        );
+        let number = "credentialData.hashIterations: expected a whole number above 0, found a number";
+        assert_eq!(malformed(&iterations("0")), number);
+        assert_eq!(malformed(&iterations("4294967296")), number);
+    }
+
+    #[test]
+    fn a_hash_that_is_none() {
+        for (value, expected) in [
+            ("", "secretData.value: is empty"),
+            ("!", "secretData.value: is not base64"),
+            ("AAAA", "secretData.value: is 3 bytes long, not 16 to 128"),
+        ] {
+            let bent = bent("secretData", "+oy+u9bLzRn9o8R1EnV0B7bB5dlqzexF+QAA+HmeunY=", value);
+            assert_eq!(malformed(&bent), expected);
+        }
+        let salt = bent("secretData", "Btj02j6m/jpoQMmUmDbfbw==", "AAAA");
+        assert_eq!(malformed(&salt), "secretData.salt: is 3 bytes long, not 8 to 128");
+        for (from, to, expected) in [
+            ("\"7168\"", "\"much\"", ": memory is no number: much"),
+            ("\"7168\"", "\"1\"", ": memory cost is too small"),
+            ("[\"1\"]", "[\"0\"]", ": not enough threads"),
+            ("[\"1\"]", "[\"1\",\"2\"]", ": has no parallelism, or several"),
+            ("\"memory\"", "\"money\"", ": has no memory, or several"),
+            ("[\"32\"]", "[\"64\"]", ": hashLength is not the length of the hash, 32"),
+            ("[\"id\"]", "[\"ie\"]", ": there is no argon2 of type ie"),
+            ("[\"1.3\"]", "[\"2\"]", ": there is no argon2 of version 2"),
+        ] {
+            let error = malformed(&bent("credentialData", from, to));
+            assert_eq!(error, format!("credentialData.additionalParameters{expected}"));
+        }
+        let mut none = exported("argon2");
+        none["secretData"] = json!("{");
+        assert!(malformed(&none).starts_with("secretData: is not JSON: EOF"));
+        none["secretData"] = json!("[]");
+        assert_eq!(malformed(&none), "secretData: expected an object, found a list");
+        none["secretData"] = json!({});
+        assert_eq!(malformed(&none), "secretData: expected a string, found an object");
+    }
+}

@@ -252,3 +252,178 @@ fn put(claims: &mut Map<String, Value>, path: &[String], value: Value) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::Realm;
+
+    /// What a token says about Carol by these mappers of a granted scope, and what is said about the mappers.
+    fn mapped(mappers: serde_json::Value) -> (serde_json::Value, Vec<String>) {
+        let file = json!({
+            "realm": "lab",
+            "enabled": true,
+            "roles": {"realm": [{"name": "staff", "composites": {"realm": ["user"]}}]},
+            "clientScopes": [{"name": "api", "protocol": "openid-connect", "protocolMappers": mappers}],
+            "users": [{
+                "username": "carol", "enabled": true, "firstName": "Carol", "email": "carol@example.com",
+                "emailVerified": true, "realmRoles": ["staff"],
+                "attributes": {"n": "12", "many": ["a", "b"], "j": ["{\"x\":[1]}"], "yes": ["true"], "username": ["eve"]},
+            }],
+        });
+        let realm = Realm::from_json(&file.to_string()).unwrap();
+        let claims = realm.claims(realm.user("carol").unwrap(), &["api", "never heard of"]);
+        assert!(realm.claims(realm.user("carol").unwrap(), &[]).is_empty(), "not granted");
+        let notices = realm.notices().iter().filter(|notice| !notice.contains("leads to no API")).cloned().collect();
+        (claims.into(), notices)
+    }
+
+    fn attribute(name: &str, claim: &str, kind: &str) -> serde_json::Value {
+        json!({
+            "name": "m", "protocolMapper": "oidc-usermodel-attribute-mapper",
+            "config": {
+                "user.attribute": name, "claim.name": claim, "jsonType.label": kind, "access.token.claim": "true",
+            },
+        })
+    }
+
+    fn with(mut mapper: serde_json::Value, key: &str, value: &str) -> serde_json::Value {
+        mapper["config"][key] = value.into();
+        mapper
+    }
+
+    /// As Keycloak 26.7.4 does with the same mappers.
+    #[test]
+    fn attributes() {
+        for (mapper, expected) in [
+            (attribute("username", "preferred_username", "String"), json!({"preferred_username": "carol"})),
+            (attribute("firstName", "a.b.c", "String"), json!({"a": {"b": {"c": "Carol"}}})),
+            (attribute("firstName", "https://a\\.example/b", "String"), json!({"https://a.example/b": "Carol"})),
+            (attribute("lastName", "family_name", "String"), json!({})),
+            (attribute("n", "n", "long"), json!({"n": 12})),
+            (attribute("n", "n", "String"), json!({"n": "12"})),
+            (attribute("yes", "yes", "boolean"), json!({"yes": true})),
+            (attribute("j", "j", "JSON"), json!({"j": {"x": [1]}})),
+            (attribute("many", "first", "String"), json!({"first": "a"})),
+            (with(attribute("many", "all", "String"), "multivalued", "true"), json!({"all": ["a", "b"]})),
+            (with(attribute("none", "all", "String"), "multivalued", "true"), json!({})),
+            // Better no claim than a wrong one.
+            (attribute("many", "n", "int"), json!({})),
+            (attribute("many", "j", "JSON"), json!({})),
+            (with(attribute("n", "n", "String"), "access.token.claim", "false"), json!({})),
+        ] {
+            assert_eq!(mapped(json!([mapper])), (expected, vec![]));
+        }
+        let mut unsaid = attribute("n", "n", "String");
+        unsaid["config"].as_object_mut().unwrap().remove("access.token.claim");
+        assert_eq!(mapped(json!([unsaid])), (json!({}), vec![]));
+    }
+
+    #[test]
+    fn what_is_no_attribute() {
+        let mapper = |kind: &str, config: serde_json::Value| json!([{"protocolMapper": kind, "config": config}]);
+        for (mappers, expected) in [
+            (
+                mapper(
+                    "oidc-usermodel-realm-role-mapper",
+                    json!({"claim.name": "realm_access.roles", "multivalued": "true", "access.token.claim": "true"}),
+                ),
+                json!({"realm_access": {"roles": ["staff", "user"]}}),
+            ),
+            (
+                mapper(
+                    "oidc-usermodel-realm-role-mapper",
+                    json!({
+                        "claim.name": "roles", "multivalued": "true", "access.token.claim": "true",
+                        "usermodel.realmRoleMapping.rolePrefix": "lab-",
+                    }),
+                ),
+                json!({"roles": ["lab-staff", "lab-user"]}),
+            ),
+            (
+                mapper(
+                    "oidc-usermodel-property-mapper",
+                    json!({
+                        "user.attribute": "emailVerified", "claim.name": "email_verified", "jsonType.label": "boolean",
+                        "access.token.claim": "true",
+                    }),
+                ),
+                json!({"email_verified": true}),
+            ),
+            (mapper("oidc-full-name-mapper", json!({"access.token.claim": "true"})), json!({"name": "Carol"})),
+            (
+                mapper(
+                    "oidc-hardcoded-claim-mapper",
+                    json!({
+                        "claim.name": "level", "claim.value": "7", "jsonType.label": "int", "access.token.claim": "true",
+                    }),
+                ),
+                json!({"level": 7}),
+            ),
+            (mapper("oidc-sub-mapper", json!({"access.token.claim": "true"})), json!({})),
+        ] {
+            assert_eq!(mapped(mappers), (expected, vec![]));
+        }
+    }
+
+    #[test]
+    fn no_mapper_writes_what_is_the_servers_own() {
+        for claim in ["iss", "sub", "aud", "exp", "client_id", "azp", "scope", "cnf.jkt", "act.sub", "typ", "acr"] {
+            let (claims, notices) = mapped(json!([attribute("firstName", claim, "String")]));
+            assert_eq!(claims, json!({}), "{claim}");
+            let own = claim.split('.').next().unwrap();
+            let why = format!("is for the claim {own}, which is this server's own; left out");
+            assert_eq!(notices, [format!("client scope api: mapper m (oidc-usermodel-attribute-mapper) {why}")]);
+        }
+    }
+
+    #[test]
+    fn a_mapper_that_says_nothing_is_reported() {
+        for (mapper, why) in [
+            (attribute("", "n", "String"), "names no attribute"),
+            (attribute("n", "", "String"), "names no claim"),
+            (attribute("n", "a..b", "String"), "is for a claim that is no path of names"),
+            (attribute("n", ".", "String"), "is for a claim that is no path of names"),
+            (attribute("n", &"a.".repeat(100_000), "String"), "is for a claim that is no path of names"),
+            (attribute("n", "n", "date"), "is for a type of value that is not known here"),
+        ] {
+            let expected = format!("client scope api: mapper m (oidc-usermodel-attribute-mapper) {why}; left out");
+            assert_eq!(mapped(json!([mapper])), (json!({}), vec![expected]));
+        }
+        for (kind, config, why) in [
+            ("oidc-script-based-protocol-mapper", json!({}), "is of a type that is not known here"),
+            ("oidc-group-membership-mapper", json!({}), "is of a type that is not known here"),
+            ("oidc-hardcoded-role-mapper", json!({}), "is of a type that is not known here"),
+            ("oidc-audience-mapper", json!({"included.custom.audience": ""}), "names no audience"),
+            (
+                "oidc-usermodel-realm-role-mapper",
+                json!({"claim.name": "role"}),
+                "is not multivalued, and would tell one role of many",
+            ),
+            (
+                "oidc-usermodel-property-mapper",
+                json!({"claim.name": "a", "user.attribute": "n"}),
+                "is about the property n, which users do not have here",
+            ),
+            (
+                "oidc-hardcoded-claim-mapper",
+                json!({"claim.name": "a", "claim.value": "x", "jsonType.label": "int"}),
+                "has no value of its type",
+            ),
+        ] {
+            let mut mapper = json!({"name": "m", "protocolMapper": kind, "config": config});
+            mapper["config"]["access.token.claim"] = json!("true");
+            let expected = format!("client scope api: mapper m ({kind}) {why}; left out");
+            assert_eq!(mapped(json!([mapper])), (json!({}), vec![expected]), "{kind}");
+        }
+    }
+
+    #[test]
+    fn what_stands_in_the_way_of_a_path_stays() {
+        let mappers = [attribute("n", "a", "String"), attribute("firstName", "a.b", "String")];
+        assert_eq!(mapped(json!(mappers)).0, json!({"a": "12"}));
+        let both = [attribute("n", "a.b", "String"), attribute("firstName", "a.c", "String")];
+        assert_eq!(mapped(json!(both)).0, json!({"a": {"b": "12", "c": "Carol"}}));
+    }
+}

@@ -225,3 +225,119 @@ fn text(consent: Option<&str>, description: Option<&str>, name: &str) -> String 
 fn is_scope_token(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\')
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{Realm, RealmError};
+
+    const CUSTOM: &str = "included.custom.audience";
+    const CLIENT: &str = "included.client.audience";
+
+    fn audience(config: Value) -> Value {
+        let mut mapper = json!({"name": "a", "protocolMapper": "oidc-audience-mapper", "config": config});
+        mapper["config"]["access.token.claim"] = json!("true");
+        mapper
+    }
+
+    fn read(members: Value) -> Result<Realm, RealmError> {
+        let mut scope = json!({
+            "name": "api:read", "protocol": "openid-connect",
+            "protocolMappers": [audience(json!({CUSTOM: "https://api.example"}))],
+        });
+        scope.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+        Realm::from_json(&json!({"realm": "lab", "enabled": true, "clientScopes": [scope]}).to_string())
+    }
+
+    #[test]
+    fn what_is_offered() {
+        let realm = read(json!({})).unwrap();
+        assert_eq!((realm.scopes().len(), realm.notices().len()), (1, 0));
+        assert_eq!(realm.scope("api:read").unwrap().audiences(), ["https://api.example"]);
+        for (members, why) in [
+            (json!({"name": "email"}), "it is Keycloak's own, and has an audience"),
+            (json!({"protocolMappers": []}), "it leads to no API, without an audience mapper"),
+            (
+                json!({"attributes": {"include.in.token.scope": "false"}}),
+                "it is kept out of tokens, and has an audience",
+            ),
+            (json!({"attributes": {"is.dynamic.scope": "true"}}), "it stands for many (is.dynamic.scope)"),
+        ] {
+            let name = members["name"].as_str().unwrap_or("api:read").to_owned();
+            let realm = read(members).unwrap();
+            assert!(realm.scopes().is_empty(), "{why}");
+            assert_eq!(realm.notices(), [format!("client scope {name}: {why}; it is not offered")]);
+        }
+        for members in [
+            json!({"name": "email", "protocolMappers": []}),
+            json!({"protocol": "saml"}),
+            json!({"attributes": {"include.in.token.scope": "false"}, "protocolMappers": []}),
+        ] {
+            let realm = read(members).unwrap();
+            assert_eq!((realm.scopes().len(), realm.notices().len()), (0, 0));
+        }
+        let without_protocol = read(json!({"protocol": null})).unwrap();
+        assert_eq!(without_protocol.notices(), ["client scope api:read: it has no protocol; left out"]);
+        assert!(without_protocol.scopes().is_empty());
+    }
+
+    #[test]
+    fn audiences_and_introspectors() {
+        let realm = read(json!({"protocolMappers": [
+            audience(json!({CUSTOM: "https://a.example"})),
+            audience(json!({CLIENT: "b"})),
+            // With both, Keycloak takes the client.
+            audience(json!({CLIENT: "c", CUSTOM: "https://c.example"})),
+            {"protocolMapper": "oidc-audience-mapper", "config": {CUSTOM: "https://d.example"}},
+        ]}));
+        let realm = realm.unwrap();
+        let scope = realm.scope("api:read").unwrap();
+        assert_eq!(scope.audiences(), ["https://a.example"]);
+        assert_eq!(scope.introspectors(), ["b", "c"]);
+    }
+
+    #[test]
+    fn the_words_for_the_consent_page() {
+        let text = |members: Value| {
+            let realm = read(members).unwrap();
+            realm.scopes()[0].text().to_owned()
+        };
+        assert_eq!(text(json!({})), "api:read");
+        assert_eq!(text(json!({"description": "Read it"})), "Read it");
+        let consent = |text: &str| json!({"description": "Read it", "attributes": {"consent.screen.text": text}});
+        assert_eq!(text(consent("See it")), "See it");
+        assert_eq!(text(consent("")), "Read it");
+        assert_eq!(text(consent("${apiScopeConsentText}")), "Read it");
+        let mut offline = consent("${offlineAccessScopeConsentText}");
+        offline["name"] = json!("offline_access");
+        assert_eq!(text(offline.clone()), "Stay connected while you are away");
+        assert!(read(offline).unwrap().scopes()[0].audiences().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_would_break_a_list_of_scopes() {
+        for name in ["api read", "api\"read", "api\\read", "läsen", "api\nread"] {
+            let error = read(json!({"name": name})).unwrap_err().to_string();
+            assert_eq!(error, "the realm file, clientScopes[0].name: is no scope token (RFC 6749 §3.3)", "{name}");
+        }
+    }
+
+    #[test]
+    fn a_list_that_names_what_is_not_there() {
+        let file = json!({
+            "realm": "lab", "enabled": true, "clientScopes": [],
+            "defaultDefaultClientScopes": ["role_list", "acr", "profil"], "defaultOptionalClientScopes": ["mcp:red"],
+        });
+        let realm = Realm::from_json(&file.to_string()).unwrap();
+        assert_eq!(
+            realm.notices(),
+            [
+                "defaultDefaultClientScopes: there is no client scope profil",
+                "defaultOptionalClientScopes: there is no client scope mcp:red",
+            ]
+        );
+        let bare = Realm::from_json(r#"{"realm": "lab", "enabled": true}"#).unwrap();
+        assert_eq!(bare.notices(), ["clientScopes is missing: Keycloak adds its own, this server adds none"]);
+    }
+}
