@@ -4,7 +4,7 @@ use url::{Host, Url};
 
 /// How the server's URLs look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
+pub(crate) enum Layout {
     /// Short paths below the issuer: `/authorize`, `/token`.
     #[default]
     Plain,

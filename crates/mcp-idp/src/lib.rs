@@ -55,7 +55,7 @@ mod throttle;
 mod token;
 
 pub use self::{
-    endpoints::{IssuerError, Layout},
+    endpoints::IssuerError,
     realm::{Realm, RealmClient, RealmError, Scope, User},
     server::{AuthorizationServer, BuildError, Builder},
 };

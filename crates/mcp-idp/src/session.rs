@@ -167,7 +167,7 @@ mod tests {
     use axum::http::header::COOKIE;
 
     use super::*;
-    use crate::Layout;
+    use crate::endpoints::Layout;
 
     fn sessions(issuer: &str) -> Sessions {
         Sessions::new(&Endpoints::new(issuer, Layout::Plain).unwrap())

@@ -63,7 +63,7 @@ pub(super) fn report(realm: &Object, notices: &mut Vec<String>) {
         notices.push(format!("roles: without effect here: client roles ({})", clients.join(", ")));
     }
     let changed: Vec<&str> =
-        array(members.get("authenticationFlows")).iter().filter(|flow| is_changed(flow)).filter_map(name).collect();
+        array(members.get("authenticationFlows")).iter().filter(is_changed).filter_map(name).collect();
     if !changed.is_empty() {
         let changed = changed.join(", ");
         notices
