@@ -15,13 +15,16 @@ PATH="$PWD/$target/clients/node_modules/.bin:$PATH"
 # A client's settings are not ours to change.
 export CLAUDE_CONFIG_DIR="$work/claude"
 
-port_9000_is_taken() { (: <>/dev/tcp/127.0.0.1/9000) 2>/dev/null; }
-if port_9000_is_taken; then
-  # Not a skip: the commands are written for this port, and whoever has it would answer in the server's place.
-  fail 'README and chapters' 'port 9000 is in use; stop the program that has it'
-  summary
-fi
+port_is_taken() { (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+for taken in 9000 8080; do
+  if port_is_taken $taken; then
+    # Not a skip: the commands are written for this port, and whoever has it would answer in the server's place.
+    fail 'README and chapters' "port $taken is in use; stop the program that has it"
+    summary
+  fi
+done
 cargo build --quiet --bins
+cargo build --quiet -p mcp-idp -p mcp-attack
 
 stop_server() {
   local pid
@@ -108,14 +111,15 @@ run_block() {
     skip "$name" "install $tool to run it"
     return
   fi
-  if grep -q '^cargo run .*--bin step[0-9]*' "$work/blocks/$n.sh"; then
+  if grep -q '^cargo run \(--bin step[0-9]\|-p mcp-idp\)' "$work/blocks/$n.sh"; then
+    port=$(sed -n 's/.* --port \([0-9]*\).*/\1/p' "$work/blocks/$n.sh")
     stop_server
     set -m
     bash "$work/blocks/$n.sh" >"$work/server.log" 2>&1 &
     set +m
     servers+=($!)
-    for ((tries = 0; tries < 100; tries++)); do
-      if port_9000_is_taken; then
+    for ((tries = 0; tries < 200; tries++)); do
+      if port_is_taken "${port:-9000}"; then
         ok "$name"
         return
       fi

@@ -41,12 +41,13 @@ impl Idp {
         Ok(claims)
     }
 
-    /// Whom a token speaks for: a person, or the client itself.
+    /// Whom a token speaks for: a person, or the client itself. An account that is closed speaks no more.
     fn whom(&self, token: &IssuedToken) -> Option<Arc<User>> {
-        match &token.subject {
+        let user = match &token.subject {
             Some(subject) => self.realm.user_by_subject(subject).cloned(),
             None => self.realm.service_account(token.client_id.as_str()),
-        }
+        };
+        user.filter(|user| user.is_enabled())
     }
 
     /// The live token that a JWT of ours is about. A JWT of gen-token's is signed with the same keys, and is about none.

@@ -269,7 +269,7 @@ mod tests {
             "users": [{
                 "username": "carol", "enabled": true, "firstName": "Carol", "email": "carol@example.com",
                 "emailVerified": true, "realmRoles": ["staff"],
-                "attributes": {"n": "12", "many": ["a", "b"], "j": ["{\"x\":[1]}"], "yes": ["true"], "username": ["eve"]},
+                "attributes": {"n": "12", "many": ["a", "b"], "j": ["{\"x\":[1]}"], "yes": ["true"], "lastName": ["Eve"]},
             }],
         });
         let realm = Realm::from_json(&file.to_string()).unwrap();
@@ -385,7 +385,7 @@ mod tests {
             (attribute("n", "", "String"), "names no claim"),
             (attribute("n", "a..b", "String"), "is for a claim that is no path of names"),
             (attribute("n", ".", "String"), "is for a claim that is no path of names"),
-            (attribute("n", &"a.".repeat(100_000), "String"), "is for a claim that is no path of names"),
+            (attribute("n", &vec!["a"; 100_000].join("."), "String"), "is for a claim that is no path of names"),
             (attribute("n", "n", "date"), "is for a type of value that is not known here"),
         ] {
             let expected = format!("client scope api: mapper m (oidc-usermodel-attribute-mapper) {why}; left out");

@@ -70,8 +70,11 @@ impl Realm {
     /// If the text is not JSON, or what this server uses of it is missing, of another type, or there twice. What it does
     /// not use is no error; see [`notices`](Self::notices).
     pub fn from_json(text: &str) -> Result<Self, RealmError> {
-        let file: Value = serde_json::from_str(text)?;
-        let file = Object::root(&file)?;
+        Self::from_value(&serde_json::from_str(text)?)
+    }
+
+    fn from_value(file: &Value) -> Result<Self, RealmError> {
+        let file = Object::root(file)?;
         let mut notices = Vec::new();
         let name = name(&file, &mut notices)?.to_owned();
         let roles = Roles::read(&file, &name, &mut notices)?;

@@ -113,7 +113,7 @@ pub(super) fn is_nothing(value: &Value) -> bool {
         Value::Null => true,
         Value::Bool(on) => !on,
         Value::Number(number) => number.as_i64() == Some(0),
-        Value::String(text) => text.is_empty() || text == "false",
+        Value::String(text) => ["", "false", "0"].contains(&text.as_str()),
         Value::Array(list) => list.is_empty(),
         Value::Object(members) => members.is_empty(),
     }
