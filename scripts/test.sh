@@ -2,8 +2,8 @@
 # Every test of the repository.
 #
 #   scripts/test.sh           minutes; needs cargo, curl and jq
-#   scripts/test.sh --full    adds official clients, the conformance suite and a FastMCP server under attack; needs
-#                             python3, npm and the network too
+#   scripts/test.sh --full    adds official clients, the conformance suite, a browser and a FastMCP server under attack;
+#                             needs python3, npm, chromium and the network too
 #
 # What cannot run on this machine is skipped by name and counted. The last line is `N passed, N failed, N skipped`.
 set -euo pipefail
@@ -57,17 +57,22 @@ for step in scripts/test_step*.sh; do
   name=${step##*/test_}
   section "${name%.sh}" "$step"
 done
+section 'mcp-idp' scripts/test_idp.sh
 if $full; then
   # First of these, since it installs what the others use.
   section 'official clients' scripts/test_clients.sh
   section 'official clients with a token' scripts/test_clients.sh --bin step6
+  section 'official clients log in at step 7' scripts/test_oauth.sh --bin step7
+  section 'official clients log in at step 8' scripts/test_oauth.sh --bin step8
+  section 'browser' scripts/test_browser.sh
   section 'attack list' scripts/attack.sh --full
   section 'conformance' scripts/conformance.sh
   section 'README and chapters' scripts/test_docs.sh --full
 else
   section 'attack list' scripts/attack.sh
   section 'README and chapters' scripts/test_docs.sh
-  for name in 'official clients' 'official clients with a token' conformance; do
+  for name in 'official clients' 'official clients with a token' 'official clients log in at step 7' \
+    'official clients log in at step 8' browser conformance; do
     skipped=$((skipped + 1))
     skips+=("$name: scripts/test.sh --full runs it")
   done

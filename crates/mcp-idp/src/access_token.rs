@@ -23,21 +23,23 @@ impl Idp {
     /// RFC 9068 §2.2, and what the realm's mappers add.
     pub(crate) fn claims(&self, token: &IssuedToken) -> Result<Map<String, Value>, ErrorResponse> {
         let user = self.whom(token).ok_or_else(|| refused(ErrorCode::InvalidGrant, "this account is gone"))?;
-        let audience = match token.resource.as_slice() {
-            [one] => json!(one),
-            several => json!(several),
-        };
         let mut claims = self.realm.claims(&user, &scopes::names(&token.scope));
         claims.extend([
             ("iss".to_owned(), json!(self.endpoints.issuer)),
             ("sub".to_owned(), json!(user.subject())),
-            ("aud".to_owned(), audience),
             ("client_id".to_owned(), json!(token.client_id)),
             ("iat".to_owned(), json!(seconds(token.issued_at))),
             ("exp".to_owned(), json!(seconds(token.expires_at))),
             ("jti".to_owned(), json!(token.access_token)),
             ("scope".to_owned(), json!(token.scope.to_string())),
         ]);
+        // One without any scope of a resource is for nobody; each resource server refuses it.
+        let audience = match token.resource.as_slice() {
+            [] => return Ok(claims),
+            [one] => json!(one),
+            several => json!(several),
+        };
+        claims.insert("aud".to_owned(), audience);
         Ok(claims)
     }
 
