@@ -4,7 +4,7 @@ use std::{
     collections::VecDeque,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, SystemTime},
 };
 
 use axum::{
@@ -19,6 +19,7 @@ use oauth_as::{
     RegistrationPolicy, RevocationWindow, ScopeSet, Storage,
 };
 use serde::Deserialize;
+use tokio::time::Instant;
 
 use crate::{
     oauth_error::{NO_STORE, OAuthError, refused},
@@ -174,5 +175,62 @@ impl Idp {
         let asked = ScopeSet::parse(asked).map_err(|_| "scope is not a list of scopes".to_owned())?;
         // RFC 7591 §3.2.1: what is not served is left out, and the answer says what is left.
         Ok(crate::scopes::intersection(&asked, |scope| self.catalogue.contains(scope)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use oauth_as::{ClientAuth, MemoryStorage};
+
+    use super::*;
+    use crate::throttle::PerAddress;
+
+    fn registrations() -> Registrations {
+        Registrations::new(PerAddress::new(NonZeroU32::MIN, Duration::from_secs(1)))
+    }
+
+    fn client(id: &str) -> Client {
+        Client {
+            client_id: ClientId::new(id),
+            auth: ClientAuth::Public,
+            grant_types: Vec::new(),
+            redirect_uris: Vec::new(),
+            allowed_scopes: ScopeSet::empty(),
+            default_scopes: ScopeSet::empty(),
+            name: None,
+            registration: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_never_let_in_is_forgotten() {
+        let (registrations, store) = (registrations(), MemoryStorage::new());
+        for id in ["used", "unused", "late"] {
+            store.put_client(client(id)).await.unwrap();
+            if id != "late" {
+                registrations.added(ClientId::new(id));
+            }
+        }
+        registrations.used(&ClientId::new("used"));
+        tokio::time::advance(UNUSED / 2).await;
+        registrations.added(ClientId::new("late"));
+        tokio::time::advance(UNUSED / 2).await;
+        registrations.sweep(&store).await;
+        let known = async |id: &str| store.get_client(&ClientId::new(id)).await.unwrap().is_some();
+        assert_eq!((known("used").await, known("unused").await, known("late").await), (true, false, true));
+    }
+
+    #[test]
+    fn there_is_room_for_so_many() {
+        let registrations = registrations();
+        for n in 0..MOST_UNUSED {
+            assert!(registrations.room().is_ok(), "{n}");
+            registrations.added(ClientId::new(n.to_string()));
+        }
+        assert!(matches!(registrations.room(), Err(OAuthError::TooMany(_))));
+        registrations.used(&ClientId::new("7"));
+        assert!(registrations.room().is_ok());
     }
 }

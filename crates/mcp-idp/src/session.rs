@@ -102,9 +102,12 @@ impl Sessions {
 
     /// A token for a form about one request in one browser, good for half an hour.
     pub(crate) fn form_token(&self, form: Form, browser: &Browser, request: &str) -> String {
-        let now = seconds();
-        let mut token = now.to_be_bytes().to_vec();
-        token.extend(hmac::sign(&self.key, &form_text(now, form, browser, request)).as_ref());
+        self.form_token_of(seconds(), form, browser, request)
+    }
+
+    fn form_token_of(&self, made: u64, form: Form, browser: &Browser, request: &str) -> String {
+        let mut token = made.to_be_bytes().to_vec();
+        token.extend(hmac::sign(&self.key, &form_text(made, form, browser, request)).as_ref());
         BASE64_URL_SAFE_NO_PAD.encode(token)
     }
 
@@ -213,6 +216,11 @@ mod tests {
         for bent in ["", "AAAA", &token[1..], &format!("B{}", &token[1..])] {
             assert!(!sessions.is_ours(Form::Login, &mine, "client_id=a", bent, &none), "{bent}");
         }
+        let of = |made| sessions.form_token_of(made, Form::Login, &mine, "client_id=a");
+        let good = |token: String| sessions.is_ours(Form::Login, &mine, "client_id=a", &token, &none);
+        assert!(good(of(seconds() - FORM + 60)));
+        assert!(!good(of(seconds() - FORM - 1)), "the page was open too long");
+        assert!(!good(of(seconds() + 60)), "nor is one from the future");
         let sent = |name: &'static str, value: &'static str| {
             let headers = HeaderMap::from_iter([(name.parse().unwrap(), HeaderValue::from_static(value))]);
             sessions.is_ours(Form::Login, &mine, "client_id=a", &token, &headers)
