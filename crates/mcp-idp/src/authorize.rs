@@ -26,7 +26,7 @@ use crate::{
     peer::Peer,
     redirect_uri, scopes,
     server::Idp,
-    session::Browser,
+    session::{Browser, Form},
 };
 
 /// No query is longer, in bytes: it has to fit into a form.
@@ -142,6 +142,25 @@ impl Idp {
         let error = Box::new(AuthorizationErrorRedirect { redirect_uri, ..error });
         let trusted = self.realm.client(client_id.as_str()).is_some() || redirect_uri::is_local(&error.redirect_uri);
         Err(if trusted { Refusal::Redirect(error) } else { Refusal::Untrusted(error) })
+    }
+
+    /// Reads the request that a form of ours is about, and makes sure that it is ours and of this browser.
+    pub(crate) async fn our_form(
+        &self,
+        kind: Form,
+        form: &Parameters,
+        headers: &HeaderMap,
+        from: IpAddr,
+    ) -> Result<(Asked, Browser), Response> {
+        let asked = self.understand(form.get("request").unwrap_or_default(), from).await;
+        let asked = asked.map_err(|refusal| self.refuse(refusal))?;
+        let browser = self.sessions.browser(headers);
+        if self.sessions.is_ours(kind, &browser, &asked.query, form.get("csrf").unwrap_or_default(), headers) {
+            return Ok((asked, browser));
+        }
+        tracing::info!(target: "mcp_idp::audit", client = %asked.client.client_id, "a form that is not of this browser, or too old");
+        let text = "The page was open too long, or your browser takes no cookies. Begin again in the application.";
+        Err(self.message(StatusCode::FORBIDDEN, "This page is no longer good", text, None))
     }
 
     /// Makes the client of a metadata document known to the state machine, as it stands in the document at this time.

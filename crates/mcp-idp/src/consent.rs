@@ -40,15 +40,10 @@ pub(crate) async fn consent(
     headers: HeaderMap,
     form: Parameters,
 ) -> Response {
-    let asked = match idp.understand(form.get("request").unwrap_or_default(), from).await {
-        Ok(asked) => asked,
-        Err(refusal) => return idp.refuse(refusal),
+    let (asked, browser) = match idp.our_form(Form::Consent, &form, &headers, from).await {
+        Ok(ours) => ours,
+        Err(refusal) => return refusal,
     };
-    let browser = idp.sessions.browser(&headers);
-    let token = form.get("csrf").unwrap_or_default();
-    if !idp.sessions.is_ours(Form::Consent, &browser, &asked.query, token, &headers) {
-        return idp.not_our_form(&asked);
-    }
     let person = idp.sessions.person(&browser).and_then(|subject| idp.realm.user_by_subject(&subject).cloned());
     let Some(user) = person else { return redirect(&idp.back_to(&asked)) };
     let decision = form.get("decision").unwrap_or_default();

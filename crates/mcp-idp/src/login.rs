@@ -35,15 +35,10 @@ pub(crate) async fn login(
     headers: HeaderMap,
     form: Parameters,
 ) -> Response {
-    let asked = match idp.understand(form.get("request").unwrap_or_default(), from).await {
-        Ok(asked) => asked,
-        Err(refusal) => return idp.refuse(refusal),
+    let (asked, browser) = match idp.our_form(Form::Login, &form, &headers, from).await {
+        Ok(ours) => ours,
+        Err(refusal) => return refusal,
     };
-    let browser = idp.sessions.browser(&headers);
-    let token = form.get("csrf").unwrap_or_default();
-    if !idp.sessions.is_ours(Form::Login, &browser, &asked.query, token, &headers) {
-        return idp.not_our_form(&asked);
-    }
     let (username, password) = (form.get("username").unwrap_or_default(), form.get("password").unwrap_or_default());
     match idp.check_password(username.to_owned(), password.to_owned(), from).await {
         Ok(user) => {
@@ -129,11 +124,5 @@ impl Idp {
     /// The URL of this request, without anything that the browser does not know already.
     pub(crate) fn back_to(&self, asked: &Asked) -> String {
         format!("{}?{}", self.endpoints.authorize, asked.query)
-    }
-
-    pub(crate) fn not_our_form(&self, asked: &Asked) -> Response {
-        tracing::info!(target: "mcp_idp::audit", client = %asked.client.client_id, "a form that is not of this browser, or too old");
-        let text = "The page was open too long, or your browser takes no cookies. Begin again in the application.";
-        self.message(StatusCode::FORBIDDEN, "This page is no longer good", text, None)
     }
 }
