@@ -67,7 +67,7 @@ export async function look(page, name) {
   if (await overflows(page)) problems.push('at 400 %: scrolls sideways');
   await page.setViewportSize(SIZES.wide);
   await page.emulateMedia({ colorScheme: null });
-  report(`${name}: axe finds nothing, nothing is cut off, light and dark, wide and narrow`, problems.join('; '));
+  report(`${name.replace(/^flow /, "")}: axe finds nothing, nothing is cut off, light and dark, wide and narrow`, problems.join('; '));
 }
 
 // Evaluated by the debugger, which the page's policy does not bind.

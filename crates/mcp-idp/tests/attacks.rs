@@ -134,6 +134,15 @@ async fn an_answer_goes_where_the_client_registered_and_nowhere_else() {
         stays(&Browser::new().get(&server.ask(client, &[("redirect_uri", uri)])).await, 400);
     }
     stays(&Browser::new().get(&server.ask("nobody", &[])).await, 400);
+    // A server that keeps a secret has its port, also on this machine.
+    let metadata = json!({ "redirect_uris": ["http://localhost:3000/callback"], "token_endpoint_auth_method": "client_secret_basic" });
+    let secret: Value = server.register(metadata).await.json().await.unwrap();
+    let secret = secret["client_id"].as_str().unwrap();
+    assert_eq!(
+        Browser::new().get(&server.ask(secret, &[("redirect_uri", "http://localhost:3000/callback")])).await.status,
+        200
+    );
+    stays(&Browser::new().get(&server.ask(secret, &[("redirect_uri", "http://localhost:3001/callback")])).await, 400);
     // A form of ours cannot be talked into it either.
     let browser = Browser::new();
     let login = browser.get(&server.ask(&native, &[])).await;

@@ -128,6 +128,16 @@ async fn a_document_about_somebody_else_is_nobodys() {
     assert_eq!(site.fetched.load(Ordering::Relaxed), 1, "a refusal is remembered too");
 }
 
+/// Its document is looked at for tokens too: one that is taken down ends its client.
+#[tokio::test]
+async fn the_document_counts_at_the_token_endpoint() {
+    let site = Site::start().await;
+    let server = Server::start_with(|builder| builder.local_client_documents(vec![site.root.clone()])).await;
+    let form = [("grant_type", "refresh_token"), ("client_id", &*site.url), ("refresh_token", "x")];
+    assert_eq!(server.token(&form).await.error(), (400, "invalid_grant"), "the client is known, the token is not");
+    assert_eq!(site.fetched.load(Ordering::Relaxed), 1);
+}
+
 #[tokio::test]
 async fn nothing_on_this_machine_is_fetched_unless_it_was_asked_for() {
     let site = Site::start().await;

@@ -170,6 +170,65 @@ async fn the_password_grant_of_the_tutorial() {
     assert_eq!(server.token(&theirs).await.error(), (400, "unauthorized_client"), "not for who registered itself");
 }
 
+/// A server for the realm as `bend` has changed it.
+async fn bent_realm(bend: impl FnOnce(&mut Value)) -> Server {
+    let mut realm: Value = serde_json::from_str(common::REALM).unwrap();
+    bend(&mut realm);
+    Server::start_as("", &realm.to_string(), |builder| builder.password_grant(true)).await
+}
+
+fn named<'a>(list: &'a mut Value, member: &str, name: &str) -> &'a mut Value {
+    list.as_array_mut().unwrap().iter_mut().find(|entry| entry[member] == name).unwrap()
+}
+
+#[tokio::test]
+async fn a_client_for_itself_gets_no_more_than_its_account_and_its_assignment() {
+    let ask = [
+        ("grant_type", "client_credentials"),
+        ("client_id", "echo-mcp-server"),
+        ("client_secret", "echo-mcp-server-secret"),
+    ];
+    let readonly = bent_realm(|realm| {
+        let account = named(&mut realm["users"], "username", "service-account-echo-mcp-server");
+        account["realmRoles"] = json!(["readonly"]);
+    });
+    assert_eq!(readonly.await.token(&ask).await.text("scope"), "mcp:read");
+    let assigned = bent_realm(|realm| {
+        let client = named(&mut realm["clients"], "clientId", "echo-mcp-server");
+        client["optionalClientScopes"] = json!(["mcp:read", "mcp:tools"]);
+    });
+    let assigned = assigned.await;
+    assert_eq!(assigned.token(&ask).await.text("scope"), "mcp:read mcp:tools");
+    let more = [&ask[..], &[("scope", "mcp:read mcp:run")]].concat();
+    assert_eq!(assigned.token(&more).await.text("scope"), "mcp:read");
+}
+
+#[tokio::test]
+async fn the_password_grant_is_no_way_round_secrets_and_roles() {
+    let server = bent_realm(|realm| {
+        named(&mut realm["clients"], "clientId", "echo-mcp-server")["directAccessGrantsEnabled"] = json!(true);
+    });
+    let server = server.await;
+    let ask = |secret: &'static str| {
+        [
+            ("grant_type", "password"),
+            ("client_id", "echo-mcp-server"),
+            ("client_secret", secret),
+            ("username", "bob"),
+            ("password", "bob123"),
+            ("scope", "mcp:read mcp:tools"),
+        ]
+    };
+    assert_eq!(
+        server.token(&ask("echo-mcp-server-secret")).await.text("scope"),
+        "mcp:read",
+        "bob's role allows no more"
+    );
+    assert_eq!(server.token(&ask("wrong")).await.error(), (401, "invalid_client"));
+    let resource = [&ask("echo-mcp-server-secret")[..], &[("resource", "http://localhost:1/mcp")]].concat();
+    assert_eq!(server.token(&resource).await.error(), (400, "invalid_target"));
+}
+
 #[tokio::test]
 async fn nobody_gets_more_than_the_person_may() {
     let server = Server::start().await;
@@ -213,6 +272,11 @@ async fn the_loopback_port_is_the_clients_own_affair() {
     let to = [("redirect_uri", "http://localhost:40123/callback")];
     let code = Browser::new().code(&server.ask(client, &to), "alice").await;
     assert_eq!(server.redeem(client, &code, &to).await.status, StatusCode::OK);
+    // Also of an answer that is no.
+    let wrong = Browser::new().get(&server.ask(client, &[to[0], ("scope", "mcp:root")])).await;
+    assert_eq!((wrong.location().unwrap().port(), &*wrong.answer()["error"]), (Some(40123), "invalid_scope"));
+    let wrong = Browser::new().get(&server.ask(client, &[to[0], ("resource", "https://evil.example/")])).await;
+    assert_eq!((wrong.location().unwrap().port(), &*wrong.answer()["error"]), (Some(40123), "invalid_target"));
 }
 
 #[tokio::test]
