@@ -5,11 +5,62 @@ use serde::Serialize;
 
 use crate::{
     forge::Forge,
+    report::named,
     requests,
     target::Target,
     tokens,
     wire::{MAX_PLAIN_VALUE, RawRequest},
 };
+
+/// What a row says of itself, whichever list it stands in.
+pub trait Row {
+    /// How a report begins.
+    const CONTROL: &'static str;
+    /// What is wrong when the server has not outlived the list.
+    const FALLEN: &'static str;
+
+    /// Its name for good.
+    fn id(&self) -> &'static str;
+    /// What it bends, as it is called in JSON.
+    fn group(&self) -> String;
+    /// What it means if it gets through.
+    fn severity(&self) -> Severity;
+    /// What is tried.
+    fn title(&self) -> &'static str;
+    /// The rule that says no.
+    fn source(&self) -> &'static str;
+    /// What there must be to try it.
+    fn needs(&self) -> String;
+}
+
+impl Row for Attack {
+    const CONTROL: &'static str = "a good token is answered";
+    const FALLEN: &'static str = "the good token is not accepted any more";
+
+    fn id(&self) -> &'static str {
+        self.id
+    }
+
+    fn group(&self) -> String {
+        named(&self.group)
+    }
+
+    fn severity(&self) -> Severity {
+        self.severity
+    }
+
+    fn title(&self) -> &'static str {
+        self.title
+    }
+
+    fn source(&self) -> &'static str {
+        self.source
+    }
+
+    fn needs(&self) -> String {
+        self.needs.to_string()
+    }
+}
 
 /// One thing that is tried against a server, which must refuse it.
 #[derive(Clone, Copy, Debug)]
@@ -69,10 +120,13 @@ pub enum Group {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Somebody gets in without an access token that its issuer made for this server and that is good now.
+    /// Somebody gets in without an access token that its issuer made for this server and that is good now. At an
+    /// authorization server: somebody gets what is not his (a code, a token, a look at the network), or a page does what
+    /// its reader did not mean.
     Breach,
-    /// The token is the real thing, in a form or a place that a specification forbids or no careful server puts up with:
-    /// nobody gets in by this alone, but two programs that read such a thing may read it differently.
+    /// The token or the request is the real thing, in a form or a place that a specification forbids or no careful server
+    /// puts up with: nobody gets in by this alone, but two programs that read such a thing may read it differently, and
+    /// the next mistake finds a door open.
     Laxity,
 }
 
@@ -175,7 +229,7 @@ type TokenBuilder = fn(&Forge<'_>) -> Result<String, NotBuilt>;
 type RequestBuilder = fn(&Forge<'_>) -> Result<RawRequest, NotBuilt>;
 
 /// What a row says of itself: id, title, source.
-type Words = (&'static str, &'static str, &'static str);
+pub(crate) type Words = (&'static str, &'static str, &'static str);
 
 impl Rows {
     pub(crate) const fn of(group: Group) -> Self {

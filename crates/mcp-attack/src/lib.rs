@@ -22,10 +22,12 @@
 //! - [`Attacker`]: the live server that forged headers point to, and that nobody may ask;
 //! - [`RawRequest`], [`send`], [`Answer`]: HTTP byte by byte, because clients refuse to send what attackers send;
 //! - [`run`], [`Report`]: all rows against one server, and what came of it;
+//! - [`authorization_server`]: the second list, against whoever issues the tokens;
 //! - [`key_server`]: a JWKS endpoint that misbehaves on demand, for tests of whoever fetches keys.
 
 mod attack;
 mod attacker;
+pub mod authorization_server;
 mod der;
 mod forge;
 pub mod key_server;
@@ -38,7 +40,7 @@ mod vectors;
 mod wire;
 
 pub use self::{
-    attack::{Attack, Group, Needs, NotBuilt, Severity, rows},
+    attack::{Attack, Group, Needs, NotBuilt, Row, Severity, rows},
     attacker::Attacker,
     forge::Forge,
     report::{Counts, Report},

@@ -10,21 +10,22 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::{
-    attack::Severity,
+    attack::{Attack, Row, Severity},
     run::{Outcome, Verdict},
+    wire::Answer,
 };
 
 /// Everything that was tried against one server.
 #[derive(Debug)]
-pub struct Report {
+pub struct Report<A = Attack> {
     /// The server.
     pub url: Url,
-    /// What the good token was answered.
+    /// What it answered before anything was bent: the good token's status, or how the server was found.
     pub control: String,
-    /// Whether it was accepted again after everything else.
+    /// Whether it was so again after everything else.
     pub still_serves: bool,
     /// Row by row.
-    pub outcomes: Vec<Outcome>,
+    pub outcomes: Vec<Outcome<A>>,
 }
 
 /// How many rows came to what. Its `Display` is the last line of a report.
@@ -47,9 +48,9 @@ impl fmt::Display for Counts {
     }
 }
 
-impl Report {
+impl<A: Row> Report<A> {
     /// The rows with that verdict.
-    pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Outcome> {
+    pub fn with(&self, verdict: Verdict) -> impl Iterator<Item = &Outcome<A>> {
         self.outcomes.iter().filter(move |outcome| outcome.verdict == verdict)
     }
 
@@ -66,21 +67,23 @@ impl Report {
 
     /// Whether nothing got through and nothing failed, but for the rows that are `allowed`.
     pub fn is_clean(&self, allowed: &[String]) -> bool {
-        let found = |outcome: &&Outcome| matches!(outcome.verdict, Verdict::LetThrough | Verdict::Error);
-        let excused = |outcome: &Outcome| allowed.iter().any(|id| id == outcome.attack.id);
+        let found = |outcome: &&Outcome<A>| matches!(outcome.verdict, Verdict::LetThrough | Verdict::Error);
+        let excused = |outcome: &Outcome<A>| allowed.iter().any(|id| id == outcome.attack.id());
         self.still_serves && self.outcomes.iter().filter(found).all(excused)
     }
 
     /// A table of every row, then what got through, then the counts.
     pub fn table(&self) -> String {
-        let mut table = format!("{}: a good token is answered {}\n", self.url, self.control);
-        let widest =
-            |text: fn(&Outcome) -> &str| self.outcomes.iter().map(|o| text(o).chars().count()).max().unwrap_or(0);
-        let (id, title) = (widest(|o| o.attack.id), widest(|o| o.attack.title));
-        let mut group = None;
+        let mut table = format!("{}: {} {}\n", self.url, A::CONTROL, self.control);
+        let widest = |text: fn(&A) -> &'static str| {
+            self.outcomes.iter().map(|outcome| text(&outcome.attack).chars().count()).max().unwrap_or(0)
+        };
+        let (id, title) = (widest(A::id), widest(A::title));
+        let mut group = String::new();
         for outcome in &self.outcomes {
-            if group.replace(outcome.attack.group) != Some(outcome.attack.group) {
-                let _ = writeln!(table, "\n{}", named(&outcome.attack.group));
+            if outcome.attack.group() != group {
+                group = outcome.attack.group();
+                let _ = writeln!(table, "\n{group}");
             }
             let mark = match outcome.verdict {
                 Verdict::Refused => ' ',
@@ -89,18 +92,18 @@ impl Report {
                 Verdict::NotRun => '-',
             };
             let Outcome { attack, did, .. } = outcome;
-            let _ = writeln!(table, "{mark} {:id$}  {:title$}  {did}", attack.id, attack.title);
+            let _ = writeln!(table, "{mark} {:id$}  {:title$}  {did}", attack.id(), attack.title());
         }
         table.push('\n');
         for (verdict, name) in [(Verdict::LetThrough, "let through"), (Verdict::Error, "error")] {
             for outcome in self.with(verdict) {
                 let Outcome { attack, did, .. } = outcome;
-                let _ =
-                    writeln!(table, "{name}, {}: {} ({}; {did})", named(&attack.severity), attack.id, attack.source);
+                let (severity, id, source) = (named(&attack.severity()), attack.id(), attack.source());
+                let _ = writeln!(table, "{name}, {severity}: {id} ({source}; {did})");
             }
         }
         if !self.still_serves {
-            table.push_str("error: the good token is not accepted any more\n");
+            let _ = writeln!(table, "error: {}", A::FALLEN);
         }
         let _ = writeln!(table, "{}", self.counts());
         table
@@ -108,13 +111,13 @@ impl Report {
 
     /// The same for programs.
     pub fn json(&self, took: Duration) -> Value {
-        let row = |outcome: &Outcome| {
+        let row = |outcome: &Outcome<A>| {
             let Outcome { attack, verdict, did, answer } = outcome;
             json!({
-                "id": attack.id, "group": attack.group, "severity": attack.severity, "title": attack.title,
-                "source": attack.source, "needs": attack.needs, "verdict": verdict, "did": did,
+                "id": attack.id(), "group": attack.group(), "severity": attack.severity(), "title": attack.title(),
+                "source": attack.source(), "needs": attack.needs(), "verdict": verdict, "did": did,
                 "status": answer.as_ref().map(|answer| answer.status),
-                "error": answer.as_ref().and_then(|answer| answer.challenge("error")),
+                "error": answer.as_ref().and_then(Answer::error),
             })
         };
         json!({
@@ -128,12 +131,12 @@ impl Report {
 
     /// The ids of what got through.
     pub fn let_through(&self, severity: Severity) -> Vec<&'static str> {
-        let of_it = self.with(Verdict::LetThrough).filter(|outcome| outcome.attack.severity == severity);
-        of_it.map(|outcome| outcome.attack.id).collect()
+        let of_it = self.with(Verdict::LetThrough).filter(|outcome| outcome.attack.severity() == severity);
+        of_it.map(|outcome| outcome.attack.id()).collect()
     }
 }
 
 /// As it is called in JSON.
-fn named(value: &impl Serialize) -> String {
+pub(crate) fn named(value: &impl Serialize) -> String {
     serde_json::to_value(value).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }

@@ -13,8 +13,8 @@ use crate::{
     wire::{Answer, RawRequest, SendError, send_within},
 };
 
-/// A URL in a token may be followed after the answer.
-const LATE: Duration = Duration::from_millis(300);
+/// A URL may be followed after the answer.
+pub(crate) const LATE: Duration = Duration::from_millis(300);
 
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
@@ -48,9 +48,9 @@ pub enum Verdict {
 
 /// One attack, and what came of it.
 #[derive(Clone, Debug)]
-pub struct Outcome {
+pub struct Outcome<A = Attack> {
     /// What was tried.
-    pub attack: Attack,
+    pub attack: A,
     /// What came of it.
     pub verdict: Verdict,
     /// What the server did, in a few words.
@@ -153,7 +153,7 @@ async fn try_one(target: &Target, attack: Attack, limits: Limits) -> Outcome {
     outcome
 }
 
-fn not_run(attack: Attack, why: String) -> Outcome {
+pub(crate) fn not_run<A>(attack: A, why: String) -> Outcome<A> {
     Outcome { attack, verdict: Verdict::NotRun, did: why, answer: None }
 }
 
@@ -176,9 +176,7 @@ fn judge_contact(target: &Target, outcome: &mut Outcome) {
 }
 
 /// The status, and what the challenge says of the reason.
-fn describe(answer: &Answer) -> String {
-    // It goes to a terminal, and the server wrote it.
-    let shown = |text: &str| text.chars().take(80).filter(|c| !c.is_control()).collect::<String>();
+pub(crate) fn describe(answer: &Answer) -> String {
     let mut said = answer.status.to_string();
     if let Some(error) = answer.challenge("error") {
         said.push_str(&format!(" {}", shown(error)));
@@ -190,6 +188,11 @@ fn describe(answer: &Answer) -> String {
         said.push_str(&format!(" to {}", shown(location)));
     }
     said
+}
+
+/// What a server wrote, fit for a terminal.
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(80).filter(|c| !c.is_control()).collect()
 }
 
 #[cfg(test)]

@@ -18,6 +18,9 @@ pub enum AttackError {
     /// Not a URL that requests can be sent to.
     #[error("{0} is no http or https URL with a host")]
     Url(Url),
+    /// Not a URL at all.
+    #[error("{0:?} is no http or https URL")]
+    NoUrl(String),
     /// The attacker's server cannot listen.
     #[error("cannot listen on a loopback port: {0}")]
     Listen(io::Error),
@@ -234,12 +237,17 @@ impl Target {
 
     /// Whether it is on this machine, judged by the URL's host alone.
     pub fn is_loopback(&self) -> bool {
-        match self.url.host() {
-            Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        }
+        is_loopback(&self.url)
+    }
+}
+
+/// Whether a URL leads to this machine, judged by its host alone.
+pub(crate) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::{io, time::Duration};
 
+use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
-use url::{Host, Url};
+use url::{Host, Url, form_urlencoded};
 
 use crate::target::Target;
 
@@ -67,21 +68,27 @@ pub enum SendError {
 impl RawRequest {
     /// The target's JSON-RPC message in a POST, as a client sends it, without any credential.
     pub fn probe(target: &Target) -> Self {
-        let url = target.url();
+        Self::to("POST", target.url())
+            .header("Accept", "application/json, text/event-stream")
+            .header("Content-Type", "application/json")
+            .body(target.message().to_string())
+    }
+
+    /// A request for a URL, with nothing but its host.
+    pub(crate) fn to(method: &'static str, url: &Url) -> Self {
         let host = url.host_str().unwrap_or_default();
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let request = Self {
-            method: "POST",
-            path,
-            headers: Vec::new(),
-            body: target.message().to_string().into_bytes(),
-            may_close: false,
-        };
-        request
-            .header("Host", host)
-            .header("Accept", "application/json, text/event-stream")
-            .header("Content-Type", "application/json")
+        Self { method, path, headers: Vec::new(), body: Vec::new(), may_close: false }.header("Host", host)
+    }
+
+    /// A form in a POST, as the token endpoint takes it (RFC 6749 §3.2); a name may stand in it twice.
+    pub(crate) fn form(url: &Url, fields: &[(&str, &str)]) -> Self {
+        let encoded = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        Self::to("POST", url)
+            .header("Accept", "application/json")
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(encoded)
     }
 
     /// With one more header.
@@ -169,6 +176,28 @@ impl Answer {
         self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
+    /// Every header of that name, which is given in lower case.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.headers.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The body, if it is JSON; otherwise null.
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// What the challenge, or an OAuth error in JSON (RFC 6749 §5.2), calls the reason.
+    pub(crate) fn error(&self) -> Option<String> {
+        let in_body = || self.json()["error"].as_str().map(str::to_owned);
+        self.challenge("error").map(str::to_owned).or_else(in_body)
+    }
+
+    /// The media type, without parameters, in lower case.
+    pub(crate) fn media_type(&self) -> String {
+        let value = self.header("content-type").unwrap_or_default();
+        value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+    }
+
     /// A parameter of the challenge, such as `error` (RFC 6750 §3).
     pub fn challenge(&self, parameter: &str) -> Option<&str> {
         let challenge = self.header("www-authenticate")?;
@@ -246,8 +275,26 @@ async fn read(from: &mut (impl AsyncReadExt + Unpin), head_alone: bool) -> Resul
             break;
         }
     }
-    answer.body = String::from_utf8_lossy(&bytes[start..]).into_owned();
+    let chunked = answer.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"));
+    let body = if chunked { dechunked(&bytes[start..]) } else { bytes[start..].to_vec() };
+    answer.body = String::from_utf8_lossy(&body).into_owned();
     Ok(answer)
+}
+
+/// The chunks' data (RFC 9112 §7.1), as far as it is there.
+fn dechunked(mut bytes: &[u8]) -> Vec<u8> {
+    let mut data = Vec::new();
+    while let Some(end) = find(bytes, b"\r\n") {
+        let line = String::from_utf8_lossy(&bytes[..end]);
+        let size = usize::from_str_radix(line.split(';').next().unwrap_or_default().trim(), 16).unwrap_or(0);
+        let rest = &bytes[end + 2..];
+        data.extend_from_slice(&rest[..size.min(rest.len())]);
+        match rest.get(size.saturating_add(2)..) {
+            Some(next) if size > 0 => bytes = next,
+            _ => break,
+        }
+    }
+    data
 }
 
 /// Whether there was more to read.
@@ -325,6 +372,9 @@ mod tests {
         assert!(matches!(reading(b"").await, Err(SendError::Closed)));
         assert!(matches!(reading(b"SSH-2.0-x\r\n\r\n").await, Err(SendError::NotHttp)));
         assert!(matches!(reading(b"HTTP/1.1 200 OK\r\n").await, Err(SendError::NotHttp)));
+        let chunked =
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n{\"a\r\n4;x=y\r\n\": 1\r\n1\r\n}\r\n0\r\n\r\n";
+        assert_eq!(reading(chunked).await.unwrap().body, "{\"a\": 1}");
         let endless = vec![b'x'; 2 * MAX_ANSWER];
         let answer = reading(&[b"HTTP/1.1 200 OK\r\n\r\n".as_slice(), &endless].concat()).await.unwrap();
         assert!(answer.body.len() <= 2 * MAX_ANSWER);
