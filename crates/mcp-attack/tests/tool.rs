@@ -168,6 +168,16 @@ async fn what_is_asked_for_wrongly() {
         (&["--url", "http://localhost:1/mcp", "--token", "t", "--allow", "nonsense"], "there is no such row"),
         (&["--url", "http://localhost:1/mcp", "--key-dir", "/nonexistent"], "/nonexistent"),
         (&["--token", "t"], "--url"),
+        (&["--authorization-server", "https://idp.example"], "--i-own-this-server"),
+        (
+            &["--authorization-server", "http://localhost:1", "--resource", "https://mcp.example.com/mcp"],
+            "--i-own-this-server",
+        ),
+        (&["--authorization-server", "http://localhost:1"], "there is no authorization server metadata"),
+        (&["--authorization-server", "localhost:1"], "no http or https URL"),
+        (&["--authorization-server", "http://localhost:1", "--allow", "alg-none"], "there is no such row"),
+        (&["--authorization-server", "http://localhost:1", "--client-id", "x"], "--redirect-uri"),
+        (&["--authorization-server", "http://localhost:1", "--key-dir", "t"], "cannot be used with"),
     ] {
         let output = Command::new(env!("CARGO_BIN_EXE_mcp-attack")).env_remove("MCP_TOKEN").args(args).output().await;
         let output = output.unwrap();
@@ -180,5 +190,6 @@ async fn what_is_asked_for_wrongly() {
 async fn the_list() {
     let output = Command::new(env!("CARGO_BIN_EXE_mcp-attack")).arg("--list").output().await.unwrap();
     assert_eq!(output.status.code(), Some(0));
-    assert_eq!(text(&output.stdout).lines().count(), mcp_attack::rows().len());
+    let rows = mcp_attack::rows().len() + mcp_attack::authorization_server::rows().len();
+    assert_eq!(text(&output.stdout).lines().count(), rows);
 }

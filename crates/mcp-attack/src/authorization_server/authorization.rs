@@ -13,6 +13,7 @@ use super::{
     rows::{Area, Needs, Probe, Rows},
     server::Server,
     trap::Trap,
+    visit::Visit,
 };
 use crate::{attack::NotBuilt, run::shown};
 
@@ -24,7 +25,7 @@ const STATE: &str = "RFC 6749 §4.1.2.1; CWE-113";
 const OBJECT: &str = "RFC 9101 §10.4.1; CWE-918";
 
 /// An answer that takes so much longer than others has waited for somebody.
-const SUSPICIOUS: Duration = Duration::from_secs(2);
+pub(super) const SUSPICIOUS: Duration = Duration::from_secs(2);
 
 pub(super) fn rows() -> Vec<Probe> {
     let (client, native) = (Needs::Client, Needs::NativeClient);
@@ -88,10 +89,10 @@ pub(super) fn rows() -> Vec<Probe> {
             Box::pin(echoed(s, "x\r\nX-Mcp-Attack: 1\r\n"))
         })
         .breach(("state-parameters", "more parameters in state", "RFC 6749 §4.1.2.1; CWE-88"), native, |s| {
-            Box::pin(echoed(s, "x&code=mcp-attack&iss=https://stranger.mcp-attack.example#x"))
+            Box::pin(echoed(s, "x&code=mcp-attack&iss=https://stranger.example#x"))
         })
         .breach(("state-url", "an address in state", "RFC 6749 §4.1.2.1; CWE-601"), native, |s| {
-            Box::pin(echoed(s, "https://stranger.mcp-attack.example/"))
+            Box::pin(echoed(s, "https://stranger.example/"))
         })
         .breach(("request-uri", "request_uri: somebody else's server", OBJECT), native, |s| {
             Box::pin(fetched(s, |q, origin| q.and("request_uri", &format!("{origin}/request.jwt"))))
@@ -157,18 +158,19 @@ async fn contact(server: &Server, query: &Query, trap: &Trap) -> Finding {
 /// Whether anybody waits for a server that this machine does not have.
 async fn link_local(server: &Server) -> Finding {
     let good = server.query(server.native()?);
-    let timed = async |query: &Query| {
-        let begun = Instant::now();
-        (server.ask(query).await, begun.elapsed())
-    };
-    let (_, usual) = timed(&good).await;
-    let (visit, took) = timed(&good.and("request_uri", "http://169.254.169.254/latest/meta-data/")).await;
+    let (_, usual) = timed(server, &good).await;
+    let (visit, took) = timed(server, &good.and("request_uri", "http://169.254.169.254/latest/meta-data/")).await;
     if took > usual + SUSPICIOUS {
         return Ok(Found::let_in(format!("took {:.1} s, as somebody who waits for an answer", took.as_secs_f32())));
     }
     let visit = visit?;
     let told = ["ami-id", "instance-id", "computeMetadata"].into_iter().find(|word| visit.last().body.contains(word));
     Ok(Found::complaint(told.map(|word| format!("it shows {word}")), visit.said()).with(visit.last().clone()))
+}
+
+pub(super) async fn timed(server: &Server, query: &Query) -> (Result<Visit, Stop>, Duration) {
+    let begun = Instant::now();
+    (server.ask(query).await, begun.elapsed())
 }
 
 /// A request object (RFC 9101): the parameters, and `change` over them.

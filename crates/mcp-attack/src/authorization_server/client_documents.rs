@@ -2,6 +2,7 @@
 //! these URLs leads to where the server is, or to none, and must not be followed at all.
 
 use super::{
+    authorization::{SUSPICIOUS, timed},
     client::VERIFIER,
     found::{Finding, Found, said},
     rows::{Area, Needs, Probe, Rows},
@@ -16,13 +17,10 @@ pub(super) fn rows() -> Vec<Probe> {
     let documents = Needs::ClientDocuments;
     Rows::of(Area::ClientDocuments)
         .breach(("document-link-local", "at the cloud's metadata service", INSIDE), documents, |s| {
-            Box::pin(asked(s, |_| "https://169.254.169.254/latest/meta-data".to_owned()))
+            Box::pin(link_local(s))
         })
         .breach(("document-loopback", "at 127.0.0.1", INSIDE), documents, |s| {
             Box::pin(asked(s, |port| format!("https://127.0.0.1:{port}/client.json")))
-        })
-        .breach(("document-loopback-default", "at 127.0.0.1, port 443", INSIDE), documents, |s| {
-            Box::pin(asked(s, |_| "https://127.0.0.1/client.json".to_owned()))
         })
         .breach(("document-localhost", "at localhost", INSIDE), documents, |s| {
             Box::pin(asked(s, |port| format!("https://localhost:{port}/client.json")))
@@ -73,6 +71,18 @@ async fn asked(server: &Server, id: fn(u16) -> String) -> Finding {
     let visit = server.ask(&server.query(client).with("client_id", &id)).await;
     if trap.was_called().await {
         return Ok(Found::let_in("asked the attacker's server"));
+    }
+    server.not_on(&visit?)
+}
+
+/// Nobody of ours is there to be called; but whoever calls has to wait.
+async fn link_local(server: &Server) -> Finding {
+    let client = server.native().or_else(|_| server.exact())?;
+    let query = |id: &str| server.query(client).with("client_id", id);
+    let (_, usual) = timed(server, &query("mcp-attack-nobody")).await;
+    let (visit, took) = timed(server, &query("https://169.254.169.254/latest/meta-data")).await;
+    if took > usual + SUSPICIOUS {
+        return Ok(Found::let_in(format!("took {:.1} s, as somebody who waits for an answer", took.as_secs_f32())));
     }
     server.not_on(&visit?)
 }

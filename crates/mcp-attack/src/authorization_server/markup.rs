@@ -33,7 +33,7 @@ pub(super) fn rows() -> Vec<Probe> {
         })
         .breach(("markup-redirect-uri", "markup in redirect_uri", SOURCE), client, |s| {
             Box::pin(asked(s, |q| {
-                let on_the_web = format!("https://stranger.mcp-attack.example/{MARKUP}");
+                let on_the_web = format!("https://stranger.example/{MARKUP}");
                 vec![q.clone().with("redirect_uri", MARKUP), q.with("redirect_uri", &on_the_web)]
             }))
         })
@@ -98,7 +98,7 @@ async fn registered(server: &Server, change: &[(&str, &str)], marks: &[&str]) ->
     };
     // A page for the person, and a page for whoever wrote the client.
     let good = server.query(&client);
-    for query in [good.clone(), good.with("redirect_uri", "https://stranger.mcp-attack.example/")] {
+    for query in [good.clone(), good.with("redirect_uri", "https://stranger.example/")] {
         let visit = server.ask(&query).await?;
         if let Some(found) = raw(&visit, marks) {
             return Ok(found);

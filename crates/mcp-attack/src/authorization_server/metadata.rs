@@ -11,7 +11,7 @@ use super::{
 use crate::{run::shown, target::is_loopback, wire::RawRequest};
 
 /// A host that no request and no metadata is about (RFC 6761 §6.5).
-pub(super) const STRANGER: &str = "stranger.mcp-attack.example";
+pub(super) const STRANGER: &str = "stranger.example";
 
 const ISSUER: &str = "RFC 8414 §3.3; MCP authorization: clients compare the issuer";
 const HOST: &str = "RFC 8414 §3.3; CWE-348";

@@ -145,7 +145,10 @@ fn referrer(page: &Answer) -> Option<String> {
 }
 
 fn of_cookies(server: &Server, bad: fn(&str) -> bool) -> Finding {
-    let answers = server.login()?.visit.answers();
+    cookies(server.login()?.visit.answers(), bad)
+}
+
+fn cookies(answers: &[Answer], bad: fn(&str) -> bool) -> Finding {
     let cookies: Vec<&str> = answers.iter().flat_map(|answer| answer.all("set-cookie")).collect();
     if cookies.is_empty() {
         return Err(Stop::not_run("the login page sets no cookie"));

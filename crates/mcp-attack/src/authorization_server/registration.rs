@@ -44,7 +44,7 @@ pub(super) fn rows() -> Vec<Probe> {
         .breach(
             ("register-backslash", "a backslash that browsers read as a slash", "RFC 9700 §4.1; CWE-601"),
             own,
-            |s| Box::pin(address(s, "https://stranger.mcp-attack.example\\@mcp-attack.example/callback")),
+            |s| Box::pin(address(s, "https://stranger.example\\@mcp-attack.example/callback")),
         )
         .breach(("register-crlf", "a line break in the address", "RFC 7591 §5; CWE-113"), own, |s| {
             Box::pin(address(s, "https://mcp-attack.example/callback\r\nX-Mcp-Attack: 1"))
