@@ -243,7 +243,8 @@ async fn without_a_mistake_nothing_is_let_in() {
 async fn each_mistake_is_found_by_its_rows_and_by_no_other() {
     let wrong: Vec<String> = stream::iter(MISTAKES)
         .map(async |(mistake, rows)| {
-            let report = attacked(mistake).await;
+            // Spawned, so that there is more than one at work.
+            let report = tokio::spawn(attacked(mistake)).await.unwrap();
             let expected: BTreeSet<&str> = rows.split_whitespace().collect();
             let failed = report.with(Verdict::Error).count() > 0;
             (let_in(&report) != expected || failed).then(|| {
