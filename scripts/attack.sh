@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Forged tokens and bent requests (crates/mcp-attack) against three servers: ours, which must let nothing through, and
-# two that check tokens the way people usually do, of which it tells what they let through.
+# Forged tokens and bent requests (crates/mcp-attack) against our servers, which must let nothing through, and two that
+# check tokens the way people usually do, of which it tells what they let through. Step 7 issues its tokens itself: what
+# a stranger can try against that comes second.
 #
 #   scripts/attack.sh [--full] [--bin step6] [SERVER ARGS…]
 #
@@ -15,7 +16,7 @@ while true; do
     *) break ;;
   esac
 done
-build "$bin" gen-token
+build "$bin" step7 gen-token
 cargo build --quiet -p mcp-attack --bin mcp-attack --example rmcp_plain
 # A proxy for the world outside has no way to these servers.
 export no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1
@@ -60,6 +61,25 @@ ours() {
   rows+=("$name")
 }
 
+# issuer NAME: the running server issues tokens too; what a stranger tries against that gets nowhere either.
+issuer() {
+  local name=$1
+  report=$reports/$name.json code=0
+  "$target/debug/mcp-attack" --authorization-server "$base" --resource "$base/mcp" --format json \
+    >"$report" 2>"$work/err" || code=$?
+  same "$name: exit code" 0 "$code"
+  if [ ! -s "$report" ]; then
+    fail "$name: the rows" "$(cat "$work/err")"
+    return
+  fi
+  same "$name: nothing gets through, and nothing makes it fail" '' "$(findings)"
+  # There is no https to leave.
+  same "$name: every row is run, but the one about https" cookie-plain \
+    "$(jq -r '.rows[] | select(.verdict == "not-run") | .id' "$report")"
+  echo "        $(counts)"
+  issuers+=("$name")
+}
+
 # theirs NAME: it accepts the good token and refuses none and garbage; what else it does is told, not judged.
 theirs() {
   local name=$1
@@ -75,9 +95,11 @@ theirs() {
   rows+=("$name")
 }
 
-rows=()
+rows=() issuers=()
 ours "$bin" "$@"
 ours "$bin-agent-session" --agent-session "$@"
+[ "$bin" = step7 ] || bin=step7 ours step7
+issuer step7-issuer
 
 start_program rmcp_plain "$target/debug/examples/rmcp_plain" --key-dir "$keys" --issuer "$issuer" --audience "$audience"
 theirs rmcp_plain
@@ -94,12 +116,18 @@ else
   fi
 fi
 
-printf '\n| server | refused | breaches | laxities | errors | not run |\n|---|---|---|---|---|---|\n'
-for name in ${rows[@]+"${rows[@]}"}; do
-  jq -r --arg name "$name" '[$name, .counts.refused, (.breaches | length), (.laxities | length), .counts.errors,
-    .counts.not_run] | map(tostring) | "| " + join(" | ") + " |"' "$reports/$name.json"
-done
-for name in ${rows[@]+"${rows[@]}"}; do
+table() {
+  local name
+  printf '\n| %s | refused | breaches | laxities | errors | not run |\n|---|---|---|---|---|---|\n' "$1"
+  shift
+  for name in "$@"; do
+    jq -r --arg name "$name" '[$name, .counts.refused, (.breaches | length), (.laxities | length), .counts.errors,
+      .counts.not_run] | map(tostring) | "| " + join(" | ") + " |"' "$reports/$name.json"
+  done
+}
+table server ${rows[@]+"${rows[@]}"}
+table 'authorization server' ${issuers[@]+"${issuers[@]}"}
+for name in ${rows[@]+"${rows[@]}"} ${issuers[@]+"${issuers[@]}"}; do
   for kind in breaches laxities errors; do
     ids=$(jq -r --arg kind "$kind" 'if $kind == "errors" then [.rows[] | select(.verdict == "error") | .id] else .[$kind] end | join(" ")' \
       "$reports/$name.json")

@@ -179,3 +179,59 @@ pub(super) fn is_html(answer: &Answer) -> bool {
     let kind = answer.media_type();
     kind.is_empty() || matches!(kind.as_str(), "text/html" | "application/xhtml+xml" | "image/svg+xml")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::Verdict;
+
+    fn page(headers: &[(&str, &str)]) -> Answer {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Answer { status: 200, headers, body: String::new() }
+    }
+
+    #[test]
+    fn what_keeps_others_from_framing_a_page() {
+        for (name, value, is_framed) in [
+            ("x-frame-options", "DENY", false),
+            ("x-frame-options", "sameorigin", false),
+            ("x-frame-options", "ALLOW-FROM https://evil.example", true),
+            ("content-security-policy", "default-src 'none'; Frame-Ancestors 'none'", false),
+            ("content-security-policy", "frame-ancestors 'self' https://partner.example", false),
+            ("content-security-policy", "frame-ancestors *", true),
+            ("content-security-policy", "frame-ancestors https:", true),
+            // It does not stand in for frame-ancestors.
+            ("content-security-policy", "default-src 'none'", true),
+            ("content-security-policy-report-only", "frame-ancestors 'none'", true),
+        ] {
+            assert_eq!(framed(&page(&[(name, value)])).is_some(), is_framed, "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn what_keeps_others_from_the_request() {
+        for (value, is_told) in [
+            ("no-referrer", false),
+            ("Same-Origin", false),
+            ("no-referrer-when-downgrade, strict-origin", false),
+            ("unsafe-url", true),
+            ("", true),
+        ] {
+            assert_eq!(referrer(&page(&[("referrer-policy", value)])).is_some(), is_told, "{value}");
+        }
+    }
+
+    #[test]
+    fn cookies_of_all_answers() {
+        let first = page(&[("set-cookie", "__Host-a=1; Path=/; Secure; HttpOnly; SameSite = Lax")]);
+        let second = page(&[("set-cookie", "b=secure; Path=/; Max-Age=1"), ("set-cookie", "c=1; secure")]);
+        let insecure = |cookie: &str| !has(cookie, "secure");
+        let verdict = |answers: &[Answer], bad| cookies(answers, bad).ok().map(|found| found.verdict);
+        assert_eq!(verdict(&[first.clone()], insecure), Some(Verdict::Refused));
+        assert_eq!(verdict(&[first.clone()], |cookie| !has(cookie, "samesite=lax")), Some(Verdict::Refused));
+        let both = [first, second];
+        assert_eq!(verdict(&both, insecure), Some(Verdict::LetThrough));
+        assert_eq!(cookies(&both, insecure).ok().unwrap().did, "the cookie b");
+        assert_eq!(verdict(&[page(&[])], insecure), None, "no cookie, no verdict");
+    }
+}

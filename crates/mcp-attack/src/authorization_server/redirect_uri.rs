@@ -107,7 +107,7 @@ pub(super) fn rows() -> Vec<Probe> {
             ("redirect-native-name", "this machine by another of its names", "RFC 8252 §7.3, §8.3"),
             Needs::NativeClient,
             |s| {
-                Box::pin(native(s, |at| {
+                Box::pin(other_name(s, |at| {
                     let other = if at.host == "localhost" { "127.0.0.1" } else { "localhost" };
                     format!("{}://{other}{}{}", at.scheme, at.port, at.path)
                 }))
@@ -159,6 +159,14 @@ async fn native(server: &Server, bend: fn(&Address<'_>) -> String) -> Finding {
     let uri = address.as_ref().map(bend);
     let uri = uri.ok_or_else(|| Stop::not_run(format!("{} is not on this machine", client.redirect_uri)))?;
     sent_to(server, client, &uri).await
+}
+
+/// A client that is given may have registered each name.
+async fn other_name(server: &Server, bend: fn(&Address<'_>) -> String) -> Finding {
+    if !server.native()?.registered_itself {
+        return Err(Stop::not_run("the given client may have registered both"));
+    }
+    native(server, bend).await
 }
 
 /// Neither the person's answer nor an error may go to `uri`.
