@@ -5,10 +5,13 @@
 use std::{path::Path, process::Output, sync::LazyLock};
 
 use axum::{
-    Router,
+    Json, Router,
+    extract::RawQuery,
     http::{HeaderMap, StatusCode},
-    routing::{any, post},
+    response::Html,
+    routing::{any, get, post},
 };
+use mcp_attack::authorization_server::Needs;
 use mcp_auth::keys::{Algorithm, SigningKey};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -184,6 +187,80 @@ async fn what_is_asked_for_wrongly() {
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(text(&output.stderr).contains(said), "{args:?}: {}", text(&output.stderr));
     }
+}
+
+async fn attack_issuer(issuer: &str, args: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mcp-attack"));
+    command.args(["--authorization-server", issuer, "--format", "json"]).args(args).output().await.unwrap()
+}
+
+/// It has metadata, a page for everybody who knows the client, and nothing else.
+#[tokio::test]
+async fn an_authorization_server_with_little_to_try() {
+    let page = async |RawQuery(query): RawQuery| {
+        let known = query.unwrap_or_default().contains("client_id=known&");
+        let page = "<form><input type=password name=p></form>";
+        if known { (StatusCode::OK, Html(page)) } else { (StatusCode::BAD_REQUEST, Html("no")) }
+    };
+    let metadata = async |headers: HeaderMap| {
+        let issuer = format!("http://{}", headers["host"].to_str().unwrap());
+        Json(json!({ "issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize") }))
+    };
+    let app = Router::new().route("/.well-known/openid-configuration", get(metadata)).route("/authorize", get(page));
+    let issuer = spawn(app).await.replace("/mcp", "");
+
+    // Nobody can register.
+    let output = attack_issuer(&issuer, &[]).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{report:#}");
+    assert_eq!(row(&report, "meta-issuer")["verdict"], "refused");
+    assert_eq!(row(&report, "meta-host")["verdict"], "let-through");
+    for (id, why) in [
+        ("pkce-missing", "there is no client: the metadata has no registration_endpoint"),
+        ("page-framed", "there is no client: the metadata has no registration_endpoint"),
+        ("register-http", "the metadata has no registration_endpoint"),
+        ("introspect-anonymous", "the metadata has no introspection_endpoint"),
+        ("document-http", "the server takes no client ID metadata documents"),
+        ("resource-open", "no resource was named"),
+    ] {
+        assert_eq!((&row(&report, id)["verdict"], &row(&report, id)["did"]), (&json!("not-run"), &json!(why)), "{id}");
+    }
+    let rows = mcp_attack::authorization_server::rows();
+    let nothing = rows.iter().filter(|row| row.needs == Needs::Nothing).count() as u64;
+    let run = report["rows"].as_array().unwrap().iter().filter(|row| row["verdict"] != "not-run").count() as u64;
+    assert!(run <= nothing, "{run} of {nothing}");
+
+    // With a client that somebody has registered.
+    let known = ["--client-id", "known", "--redirect-uri", "http://127.0.0.1:1/callback"];
+    let output = attack_issuer(&issuer, &known).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for id in ["pkce-missing", "redirect-unregistered", "response-token", "page-framed", "page-referrer"] {
+        assert_eq!(row(&report, id)["verdict"], "let-through", "{id}");
+    }
+    assert_eq!(row(&report, "authorize-unknown-client")["verdict"], "refused");
+    assert_eq!(row(&report, "token-code")["did"], "the metadata has no token_endpoint");
+    let found = report["rows"].as_array().unwrap().iter().filter(|row| row["verdict"] == "let-through");
+    let allow: Vec<&str> = found.flat_map(|row| ["--allow", row["id"].as_str().unwrap()]).collect();
+    let excused = attack_issuer(&issuer, &[&known[..], &allow].concat()).await;
+    assert_eq!(excused.status.code(), Some(0), "{}", text(&excused.stdout));
+}
+
+/// An endpoint on another host is not ours to attack, whatever the metadata says.
+#[tokio::test]
+async fn what_is_on_another_host_is_left_alone() {
+    let metadata = async |headers: HeaderMap| {
+        let issuer = format!("http://{}", headers["host"].to_str().unwrap());
+        let other = "https://idp.example";
+        Json(json!({
+            "issuer": issuer, "authorization_endpoint": format!("{other}/authorize"),
+            "registration_endpoint": format!("{other}/register"), "jwks_uri": format!("{other}/jwks"),
+        }))
+    };
+    let issuer = spawn(Router::new().route("/.well-known/oauth-authorization-server", get(metadata))).await;
+    let output = attack_issuer(&issuer.replace("/mcp", ""), &[]).await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(row(&report, "register-http")["did"], "registration_endpoint is on another host");
+    assert_eq!(row(&report, "jwks-private")["did"], "jwks_uri is on another host");
 }
 
 #[tokio::test]

@@ -104,9 +104,7 @@ impl Server {
                 Client { id: id.clone(), secret: None, redirect_uri: redirect_uri.clone(), registered_itself: false };
             return (Ok(given.clone()), Ok(given));
         }
-        let why = |stop| match stop {
-            Stop::NotRun(why) | Stop::Failed(why) => format!("there is no client: {why}"),
-        };
+        let why = |stop: Stop| format!("there is no client: {}", stop.why());
         (self.new_client(&native_metadata()).await.map_err(why), self.new_client(&web_metadata(WEB)).await.map_err(why))
     }
 

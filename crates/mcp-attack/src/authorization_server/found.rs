@@ -19,6 +19,8 @@ pub(super) enum Stop {
     NotRun(String),
     /// The server failed on it.
     Failed(String),
+    /// It hung up without a word, which is a refusal of what is too bent or too large to read.
+    HungUp,
 }
 
 pub(super) type Finding = Result<Found, Stop>;
@@ -52,12 +54,20 @@ impl Stop {
     pub(super) fn not_run(why: impl Into<String>) -> Self {
         Self::NotRun(why.into())
     }
+
+    pub(super) fn why(self) -> String {
+        match self {
+            Self::NotRun(why) | Self::Failed(why) => why,
+            Self::HungUp => SendError::Closed.to_string(),
+        }
+    }
 }
 
 impl From<SendError> for Stop {
     fn from(error: SendError) -> Self {
         match error {
             SendError::OverTls(why) => Self::NotRun(format!("cannot be sent over https: {why}")),
+            SendError::Closed => Self::HungUp,
             error => Self::Failed(error.to_string()),
         }
     }

@@ -58,7 +58,7 @@ pub(super) fn rows() -> Vec<Probe> {
         .breach(("redirect-deeper", "a path below it", EXACT), client, |s| {
             Box::pin(bent(s, |at| Some(format!("{}/{MARK}", at.whole))))
         })
-        .breach(("redirect-dot-segments", "a path beside it, by way of ..", PARSERS), client, |s| {
+        .breach(("redirect-dot-segments", "a path beside it, by way of `..`", PARSERS), client, |s| {
             Box::pin(bent(s, |at| Some(format!("{}/../{MARK}", at.whole))))
         })
         .breach(("redirect-encoded-dots", "the same, percent-encoded", PARSERS), client, |s| {

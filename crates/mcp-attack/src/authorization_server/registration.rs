@@ -9,7 +9,7 @@ use super::{
     server::Server,
     trap::Trap,
 };
-use crate::{run::shown, wire::RawRequest};
+use crate::wire::RawRequest;
 
 const ANYWHERE: &str = "RFC 9700 §4.1; MCP authorization: redirect URIs are localhost or https";
 const SCRIPT: &str = "RFC 7591 §5; CWE-79";
@@ -79,9 +79,7 @@ pub(super) fn rows() -> Vec<Probe> {
         )
         .lax(("register-huge", "a body of four megabytes", SIZE), own, |s| {
             Box::pin(odd_body(s, || {
-                let mut metadata = native_metadata();
-                metadata["client_name"] = json!("x".repeat(4 * 1024 * 1024));
-                metadata.to_string()
+                native_metadata().to_string().replacen("mcp-attack", &"x".repeat(4 * 1024 * 1024), 1)
             }))
         })
         .lax(("register-deep", "100 000 brackets", SIZE), own, |s| {
@@ -207,7 +205,7 @@ async fn odd_body(server: &Server, body: fn() -> String) -> Finding {
             Found::let_in_if(good(answer.status), said(&answer)).with(answer)
         }
         // To stop reading is an answer too, and a client that still writes may not get to see another.
-        Err(Stop::Failed(why)) => Found::refused(shown(&why)),
+        Err(Stop::HungUp) => Found::refused("closed the connection"),
         Err(stop) => return Err(stop),
     };
     server.get(&server.documents[0].url).await.map_err(|_| Stop::Failed("the server is gone".to_owned()))?;

@@ -48,7 +48,7 @@ async fn try_one(server: &Server, probe: Probe) -> Outcome<Probe> {
     match found {
         Ok(Ok(found)) => Outcome { attack: probe, verdict: found.verdict, did: found.did, answer: found.answer },
         Ok(Err(Stop::NotRun(why))) => not_run(probe, why),
-        Ok(Err(Stop::Failed(did))) => Outcome { attack: probe, verdict: Verdict::Error, did, answer: None },
+        Ok(Err(stop)) => Outcome { attack: probe, verdict: Verdict::Error, did: stop.why(), answer: None },
         Err(_) => not_run(probe, "the time is over".to_owned()),
     }
 }

@@ -130,9 +130,15 @@ pub(super) fn rows() -> Vec<Probe> {
                 not_looked_at(s, form(s, &fields)?).await
             })
         })
-        .lax(("token-error-form", "an error that is not OAuth's: status, JSON, `error`", SHAPE), client, |s| {
-            Box::pin(errors(s, misshapen))
-        })
+        .lax(
+            (
+                "token-error-form",
+                "an error that is not OAuth's: status, JSON, `error`",
+                "RFC 6749 §5.2; RFC 9110 §15.5.2",
+            ),
+            client,
+            |s| Box::pin(errors(s, misshapen)),
+        )
         .lax(("token-error-kept", "an error that may be kept", "RFC 6749 §5.1; RFC 9700 §4.2"), client, |s| {
             Box::pin(errors(s, |answer| {
                 let no_store = answer.all("cache-control").any(|value| value.to_ascii_lowercase().contains("no-store"));

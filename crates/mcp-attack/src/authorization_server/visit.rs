@@ -148,10 +148,7 @@ impl Server {
             let client = self.native().or_else(|_| self.exact())?;
             self.ask(&self.query(client)).await
         };
-        let visit = visit.await.map_err(|stop| match stop {
-            Stop::NotRun(why) => why,
-            Stop::Failed(why) => format!("a good request fails: {why}"),
-        })?;
+        let visit = visit.await.map_err(Stop::why)?;
         if good(visit.last().status) || visit.leads_elsewhere() {
             return Ok(Login { look: visit.look(), visit });
         }

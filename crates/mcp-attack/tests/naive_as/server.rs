@@ -170,10 +170,8 @@ async fn register(State(naive): State<Arc<Naive>>, body: Bytes) -> Response {
     if bad_grant && !["any grant", "a form for passwords", "tokens in URLs"].contains(&naive.mistake) {
         return refuse("invalid_client_metadata");
     }
-    if naive.makes("looks at the logo") {
-        if let Some(logo) = client["logo_uri"].as_str() {
-            call(logo).await;
-        }
+    if let Some(logo) = client["logo_uri"].as_str().filter(|_| naive.makes("looks at the logo")) {
+        call(logo).await;
     }
     let id = format!("client-{}", naive.state.lock().unwrap().clients.len());
     client["client_id"] = json!(id);
