@@ -61,7 +61,7 @@ pub(super) fn rows() -> Vec<Probe> {
         .breach(("redirect-dot-segments", "a path beside it, by way of `..`", PARSERS), client, |s| {
             Box::pin(bent(s, |at| Some(format!("{}/../{MARK}", at.whole))))
         })
-        .breach(("redirect-encoded-dots", "the same, percent-encoded", PARSERS), client, |s| {
+        .breach(("redirect-encoded-dots", "a path beside it, by way of `%2e%2e`", PARSERS), client, |s| {
             Box::pin(bent(s, |at| Some(format!("{}/%2e%2e/{MARK}", at.whole))))
         })
         .breach(("redirect-query", "a query more", EXACT), client, |s| {
@@ -76,9 +76,11 @@ pub(super) fn rows() -> Vec<Probe> {
         .breach(("redirect-crlf", "a line break and a header", "RFC 9700 §4.1; CWE-113"), client, |s| {
             Box::pin(bent(s, |at| Some(format!("{}\r\nX-Mcp-Attack: 1", at.whole))))
         })
-        .breach(("redirect-encoded-crlf", "the same, percent-encoded", "RFC 9700 §4.1; CWE-113"), client, |s| {
-            Box::pin(bent(s, |at| Some(format!("{}%0d%0aX-Mcp-Attack:%201", at.whole))))
-        })
+        .breach(
+            ("redirect-encoded-crlf", "a line break and a header, percent-encoded", "RFC 9700 §4.1; CWE-113"),
+            client,
+            |s| Box::pin(bent(s, |at| Some(format!("{}%0d%0aX-Mcp-Attack:%201", at.whole)))),
+        )
         .lax(("redirect-slash", "a slash more at the end", SPELLING), client, |s| {
             Box::pin(bent(s, |at| Some(format!("{}/", at.whole))))
         })
