@@ -59,14 +59,14 @@ export class Provider {
   }
 }
 
-// `connect(provider)` returns { tools(), call(name, args), close() }, and lets the person decide where its SDK says so.
-// `service(scope)` is the SDK's own provider of client credentials.
-export async function drive(connect, service) {
+// `provide(scenario)` makes what holds the client and its tokens. `connect(provider)` returns
+// { tools(), call(name, args), close() }, and lets the person decide where its SDK says so.
+export async function drive(provide, connect) {
   const scenario = process.argv[3];
-  const provider = scenario === 'credentials' ? service() : new Provider();
+  const provider = provide(scenario);
   const client = await step('connects', () => connect(provider));
   if (client) await SCENARIOS[scenario](client, provider);
-  await client?.close();
+  await client?.close?.();
   const { client_id } = provider.clientInformation() ?? {};
   writeFileSync(process.env.MCP_GRANTED, JSON.stringify({ client_id, ...provider.tokens() }));
 }

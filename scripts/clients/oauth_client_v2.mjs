@@ -6,9 +6,14 @@ import {
   StreamableHTTPClientTransport,
   UnauthorizedError,
 } from '@modelcontextprotocol/client';
-import { SERVICE, drive } from './oauth.mjs';
+import { Provider, SERVICE, drive } from './oauth.mjs';
 
 const url = new URL(process.argv[2]);
+
+const provide = (scenario) =>
+  scenario === 'credentials'
+    ? new ClientCredentialsProvider({ ...SERVICE, scope: process.env.MCP_SCOPE, expectedIssuer: url.origin })
+    : new Provider();
 
 async function connect(authProvider) {
   // As in oauth_sdk_v1.mjs; this SDK looks at everything that came with the answer itself.
@@ -35,7 +40,4 @@ async function connect(authProvider) {
   };
 }
 
-const service = () =>
-  new ClientCredentialsProvider({ ...SERVICE, scope: process.env.MCP_SCOPE, expectedIssuer: url.origin });
-
-await drive(connect, service);
+await drive(provide, connect);

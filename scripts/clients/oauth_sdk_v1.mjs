@@ -4,9 +4,14 @@ import { UnauthorizedError } from '@modelcontextprotocol/sdk/client/auth.js';
 import { ClientCredentialsProvider } from '@modelcontextprotocol/sdk/client/auth-extensions.js';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import { SERVICE, drive } from './oauth.mjs';
+import { Provider, SERVICE, drive } from './oauth.mjs';
 
 const url = new URL(process.argv[2]);
+
+const provide = (scenario) =>
+  scenario === 'credentials'
+    ? new ClientCredentialsProvider({ ...SERVICE, scope: process.env.MCP_SCOPE, expectedIssuer: url.origin })
+    : new Provider();
 
 async function connect(authProvider) {
   // UnauthorizedError: somebody has been sent to the authorization server. What they come back with is redeemed here,
@@ -39,7 +44,4 @@ async function connect(authProvider) {
   };
 }
 
-const service = () =>
-  new ClientCredentialsProvider({ ...SERVICE, scope: process.env.MCP_SCOPE, expectedIssuer: url.origin });
-
-await drive(connect, service);
+await drive(provide, connect);
