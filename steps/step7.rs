@@ -75,6 +75,9 @@ struct Args {
     /// Directory of keys: the private ones sign, the public ones are published.
     #[arg(long, default_value = "keys")]
     key_dir: PathBuf,
+    /// Seconds that an access token of this server lives; tests make it short.
+    #[arg(long, hide = true, default_value_t = 300)]
+    access_token_lifetime: u64,
     /// Take the raw token in the header agent-session too, for agents that cannot set Authorization.
     #[arg(long)]
     agent_session: bool,
@@ -119,6 +122,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let resource = ProtectedResource::new(&audience.parse()?, [&issuer], SCOPES)?;
     let idp = AuthorizationServer::builder(&issuer, Realm::from_json(REALM)?, Arc::clone(&keys))
         .resource(&audience)
+        .access_token_lifetime(Duration::from_secs(args.access_token_lifetime))
         .build()
         .await?;
     let verifier = JwtVerifier::with_directory(Arc::clone(&keys), &issuer, &audience);

@@ -1,7 +1,9 @@
 // The Inspector's CLI (Node >= 22.19) with its own OAuth: it prints where to go, and waits at a callback URL of its own.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -19,18 +21,34 @@ process.on('exit', () => {
   rmSync(home, { recursive: true, force: true });
 });
 
-const state = () => {
-  const { servers } = JSON.parse(readFileSync(join(home, '.mcp-inspector/storage/oauth.json'), 'utf8'));
-  const { activeIssuer, byIssuer } = servers[url];
-  return byIssuer[activeIssuer];
+// Tokens go into a file, rather than into the keyring of the desktop.
+const secrets = join(home, 'secrets.json');
+const SECRETS = { MCP_INSPECTOR_SECRET_STORE: 'file', MCP_INSPECTOR_SECRET_FILE: secrets };
+const read = (file) => JSON.parse(readFileSync(file, 'utf8'));
+
+const provider = {
+  clientInformation() {
+    const { activeIssuer, byIssuer } = read(join(home, '.mcp-inspector/storage/oauth.json')).servers[url];
+    return byIssuer[activeIssuer].clientInformation;
+  },
+  tokens() {
+    const [, tokens] = Object.entries(read(secrets).secrets).find(([name]) => name.includes(':tokens:'));
+    return JSON.parse(tokens);
+  },
 };
-const provider = { clientInformation: () => state().clientInformation, tokens: () => state().tokens };
+
+// A port of its own, since another one may be running; its default is always the same.
+const listener = createServer().listen(0, '127.0.0.1');
+await once(listener, 'listening');
+const callback = `http://127.0.0.1:${listener.address().port}/oauth/callback`;
+listener.close();
 
 // Every call is a process and a connection of its own.
 function run(method, ...args) {
   const all = ['--cli', url, '--transport', 'http', '--protocol-era', 'auto', '--format', 'json', '--quiet'];
+  all.push('--callback-url', callback);
   // Without a terminal it asks for nobody unless it may open a browser; without a PATH it finds none to open.
-  const env = { HOME: home, USERPROFILE: home, PATH: home, MCP_AUTO_OPEN_ENABLED: 'true' };
+  const env = { HOME: home, USERPROFILE: home, PATH: home, MCP_AUTO_OPEN_ENABLED: 'true', ...SECRETS };
   const cli = spawn(process.execPath, [CLI, ...all, '--method', method, ...args], { env });
   running.add(cli);
   let stdout = '';
