@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The official conformance suite in both eras: against step 4 as it is, and against a server with the fixtures that the
-# suite's tool and prompt scenarios ask for (crates/mcp-core/examples/conformance.rs).
+# suite's tool and prompt scenarios ask for (crates/mcp-core/examples/conformance.rs). And its part for authorization
+# servers: against the one inside of step 7, and against mcp-idp on its own.
 #
 # What fails must be what scripts/conformance/*.yml list with a reason, no more and no less. The suite is pinned in
 # scripts/clients/ and needs Node >= 22 and npm. Its own results stay in target/conformance/.
@@ -72,6 +73,51 @@ conform() {
     "$name" "$pass" "$all" "$known" "$all_passed" "$(wc -l <"$work/listed")"
 }
 
+# authorize NAME ISSUER METADATA RESOURCE: the suite's part for authorization servers, judged scenario by scenario: every
+# check passes, and there is no baseline. Its person is scripts/clients/person.sh, at the URL that the suite prints.
+authorize() {
+  local name="authorization $1" issuer=$2 metadata=$3 resource=$4 results=$target/conformance/authorization-$1
+  local client url='' tries suite_pid code=0 scenario checks bad
+  rm -rf "$results"
+  mkdir -p "$results"
+  # It has to be registered before; the suite listens there.
+  client=$(curl -s "$(curl -s "$metadata" | jq -r .registration_endpoint)" -H 'Content-Type: application/json' \
+    -d '{"client_name": "conformance", "redirect_uris": ["http://127.0.0.1:3999/callback"]}' | jq -r .client_id)
+  set -m
+  suite authorization --url "$issuer" --client-id "$client" --resource "$resource" -p 3999 -o "$results" \
+    >"$results/output.txt" 2>&1 &
+  set +m
+  suite_pid=$!
+  servers+=("$suite_pid")
+  for ((tries = 0; tries < 300; tries++)); do
+    url=$(grep -m 1 '^http.*[?&]response_type=code' "$results/output.txt" || true)
+    if [ -n "$url" ] || ! kill -0 "$suite_pid" 2>/dev/null; then break; fi
+    sleep 0.1
+  done
+  if [ -n "$url" ] && ! scripts/clients/browser.sh "$url"; then
+    # It would wait for five minutes.
+    kill -- "-$suite_pid"
+  fi
+  wait "$suite_pid" || code=$?
+
+  for scenario in $(suite list --authorization | sed -n 's/^  - \([^ ]*\).*/\1/p'); do
+    checks=$(find "$results" -path "*$scenario*/checks.json")
+    if [ -z "$checks" ]; then
+      fail "$name $scenario" "no result; see $results/output.txt"
+      continue
+    fi
+    # A warning or a check that was skipped is none that passed.
+    bad=$(jq -r '.[] | select(.status != "SUCCESS" and .status != "INFO") |
+      "\(.id): \(.status): \(.errorMessage // .description)"' "$checks")
+    if [ -n "$bad" ] || [ "$(jq 'map(select(.status == "SUCCESS")) | length' "$checks")" -eq 0 ]; then
+      fail "$name $scenario" "${bad:-nothing was checked}"
+    else
+      ok "$name $scenario ($(jq 'map(select(.status == "SUCCESS")) | length' "$checks") checks)"
+    fi
+  done
+  same "$name: the suite itself agrees" 0 "$code"
+}
+
 build step4
 start_server step4
 conform step4 "$base/mcp" 2026-07-28 http-header-validation
@@ -81,4 +127,15 @@ cargo build --quiet -p mcp-core --example conformance
 RUST_LOG=info start_program fixture "$target/debug/examples/conformance" 0
 conform fixture "$base/mcp" 2026-07-28 http-header-validation json-schema-2020-12
 conform fixture "$base/mcp" 2025-11-25 json-schema-2020-12 server-session-lifecycle
+
+build step7
+start_server step7 --key-dir "$work/keys"
+metadata=.well-known/oauth-authorization-server
+authorize embedded "http://localhost:$port" "$base/$metadata" "http://localhost:$port/mcp"
+
+cargo build --quiet -p mcp-idp
+start_program mcp-idp "$target/debug/mcp-idp" --realm-file keycloak/mcp-realm-realm.json --port 0 --key-dir "$work/keys" \
+  --allow-password-grant
+authorize standalone "http://localhost:$port/realms/mcp-realm" "$base/$metadata/realms/mcp-realm" \
+  http://localhost:9000/mcp
 summary
