@@ -6,7 +6,7 @@
 #   scripts/test_oauth.sh [--bin step7|step8]       both unless told otherwise
 #
 # The person is scripts/clients/person.sh, which also writes down what they were asked. Needs node, npm and python3; a
-# client that cannot be installed is skipped by name. rmcp does the same in steps/tests/rmcp.rs.
+# client that cannot be installed is skipped by name. rmcp does the same in steps/tests/rmcp/oauth.rs.
 source "$(dirname "$0")/lib.sh"
 bins=(step7)
 # Until there is such a step, there is nothing to step up to.

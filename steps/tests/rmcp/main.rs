@@ -1,6 +1,11 @@
 //! The official Rust client against steps 4 and 6, as they are built: each lifecycle, by each name of this machine.
+//! [`oauth`]: the same client without a token, against those that give it one.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+// The person is a shell script.
+#[cfg(unix)]
+mod oauth;
 
 use std::{
     process::Stdio,
