@@ -33,7 +33,7 @@ run() {
   # A group of its own, for the cleanup: a driver may have children.
   set -m
   (
-    env MCP_SUBJECT=alice MCP_SCOPE=mcp:read "$@" PERSON_VISITS="$dir/visits" MCP_GRANTED="$dir/granted" \
+    env MCP_SUBJECT=alice MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" MCP_GRANTED="$dir/granted" \
       "$runtime" "$clients/oauth_$client" "$base/mcp" "$scenario" >"$dir/out" 2>"$dir/err" || echo $? >"$dir/code"
   ) &
   set +m
@@ -169,20 +169,21 @@ step_up() {
   start_server step8 --key-dir "$work/keys"
   metadata
   for client in "${those[@]}"; do
+    # The Inspector asks for little only where it is told to, with MCP_FIRST.
     more=$(with_offline "$client" "$challenge mcp:tools")
-    run "$client" step-up
+    run "$client" step-up MCP_FIRST="$challenge"
     outcome "$client" step-up
     same "$name: the person was asked twice" 2 "$(times)"
     same "$name: asks for what the challenge names first" "$(with_offline "$client" "$challenge")" "$(asked 1)"
     same "$name: then for what the tool needs too" "$more" "$(asked 2)"
     same "$name: is granted that" "$more" "$(held scope | sorted)"
 
-    run "$client" refused PERSON_DECIDES='allow deny'
+    run "$client" refused MCP_FIRST="$challenge" PERSON_DECIDES='allow deny'
     outcome "$client" refused 'denied by the person'
     same "$name: the person was asked twice" 2 "$(times)"
 
     # Their account has no role for tools: the answer to the second question is what they have already.
-    run "$client" refused PERSON=bob
+    run "$client" refused MCP_FIRST="$challenge" PERSON=bob
     outcome "$client" refused 'denied to the account'
     if [ "$(times)" -le 3 ]; then
       ok "$name: the person was asked $(times) times, no more"

@@ -5,6 +5,7 @@
 //   MCP_TOOLS    the names of the server's tools, sorted
 //   MCP_SUBJECT  who that person is
 //   MCP_GRANTED  the file for what the client holds in the end
+//   MCP_SCOPE    what a client asks for that speaks for itself
 //   MCP_EXPIRED  seconds until the server refuses an access token as expired
 // One line per check is printed: `ok - NAME` or `not ok - NAME: REASON`. How often the person was asked, and for what,
 // is the caller's to judge.

@@ -33,6 +33,7 @@ def drive(connect):
 class _Scenario:
     def __init__(self):
         self.failed = 0
+        self.refusing = False
 
     def report(self, name, problem=""):
         self.failed += bool(problem)
@@ -91,15 +92,10 @@ class _Scenario:
     async def refused(self, client):
         """The person, or their account, does not give what the tool needs."""
         await self.lists(client)
-        problem = ""
-        try:
-            await client.call("echo", {"message": "hi"})
-            problem = "the tool was called"
-        except Exception as error:
-            print(_reason(error), file=sys.stderr)
-        self.report("ends with an error", problem)
-        # What it has, it still has.
-        await self.lists(client)
+        self.refusing = True
+        await client.call("echo", {"message": "hi"})
+        self.refusing = False
+        self.report("ends with an error", "the tool was called")
 
 
 async def _drive(connect, url, name):
@@ -113,7 +109,11 @@ async def _drive(connect, url, name):
                 with open(os.environ["MCP_GRANTED"], "w") as granted:
                     json.dump(await client.held(), granted)
     except Exception as error:
-        scenario.report("connects, answers in time and closes", _reason(error))
+        if scenario.refusing:
+            # An error within the flow ends the connection too, and so it comes out here.
+            scenario.report("ends with an error")
+        else:
+            scenario.report("connects, answers in time and closes", _reason(error))
     return scenario.failed
 
 

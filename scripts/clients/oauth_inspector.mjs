@@ -2,7 +2,7 @@
 
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -43,10 +43,15 @@ await once(listener, 'listening');
 const callback = `http://127.0.0.1:${listener.address().port}/oauth/callback`;
 listener.close();
 
+// Left alone, it asks for everything that the resource knows; MCP_FIRST, in its configuration, makes it ask for less.
+const server = join(home, 'mcp.json');
+const oauth = process.env.MCP_FIRST ? { scopes: process.env.MCP_FIRST } : undefined;
+writeFileSync(server, JSON.stringify({ mcpServers: { it: { type: 'streamable-http', url, oauth } } }));
+
 // Every call is a process and a connection of its own.
 function run(method, ...args) {
-  const all = ['--cli', url, '--transport', 'http', '--protocol-era', 'auto', '--format', 'json', '--quiet'];
-  all.push('--callback-url', callback);
+  const all = ['--cli', '--config', server, '--server', 'it', '--protocol-era', 'auto', '--callback-url', callback];
+  all.push('--format', 'json', '--quiet');
   // Without a terminal it asks for nobody unless it may open a browser; without a PATH it finds none to open.
   const env = { HOME: home, USERPROFILE: home, PATH: home, MCP_AUTO_OPEN_ENABLED: 'true', ...SECRETS };
   const cli = spawn(process.execPath, [CLI, ...all, '--method', method, ...args], { env });
@@ -54,10 +59,12 @@ function run(method, ...args) {
   let stdout = '';
   let stderr = '';
   let asked = false;
+  // Whether to step up: yes.
+  cli.stdin.end('y\n');
   cli.stdout.on('data', (data) => (stdout += data));
   cli.stderr.on('data', (data) => {
     stderr += data;
-    const [, authorization] = /^Please navigate to: (\S+)\n/m.exec(stderr) ?? [];
+    const [, authorization] = /Please navigate to: (\S+)\n/.exec(stderr) ?? [];
     if (authorization && !asked) {
       asked = true;
       spawn(BROWSER, [authorization], { stdio: 'inherit' });
