@@ -61,7 +61,7 @@ done
 password bob bob123
 same 'bob gets what his role allows' 'mcp:read' "$(jq -r .scope <<<"$body")"
 password guest guest123
-same 'a guest may log in, and nothing more' '200 ' "$status $(jq -r .scope <<<"$body")"
+same 'a guest gets no token' '400 invalid_scope' "$status $(jq -r .error <<<"$body")"
 for try in 1 2 3; do
   password alice wrong
   same "a wrong password, $try" '400 invalid_grant' "$status $(jq -r .error <<<"$body")"

@@ -91,6 +91,7 @@ impl Idp {
         let described_at = match self.know_document(client_id.as_str(), from).await {
             Ok(host) => host,
             Err(DocumentProblem::TooMany(after)) => return Err(Refusal::TooMany(after)),
+            Err(DocumentProblem::Passing(why)) => return Err(Refusal::Page(StatusCode::SERVICE_UNAVAILABLE, why)),
             Err(DocumentProblem::Bad(why)) => return Err(Refusal::Page(StatusCode::BAD_REQUEST, why)),
         };
         let store = self.engine.store();
@@ -166,11 +167,13 @@ impl Idp {
     /// Makes the client of a metadata document known to the state machine, as it stands in the document at this time.
     /// For any other client there is nothing to do.
     pub(crate) async fn know_document(&self, client_id: &str, from: IpAddr) -> Result<Option<String>, DocumentProblem> {
-        if !Documents::is_document_url(client_id) {
+        // Whoever wrote the realm file has said who this is, also if it is a URL.
+        if !Documents::is_document_url(client_id) || self.realm.client(client_id).is_some() {
             return Ok(None);
         }
         let document = self.documents.resolve(client_id, from).await.map_err(|error| match error {
             DocumentError::TooMany { retry_after } => DocumentProblem::TooMany(retry_after),
+            other if other.is_passing() => DocumentProblem::Passing(other.to_string()),
             other => DocumentProblem::Bad(format!("the application's description cannot be used: {other}")),
         })?;
         let client = Client {
@@ -179,11 +182,15 @@ impl Idp {
             ..document.client.clone()
         };
         let store = self.engine.store();
-        let known = store.get_client(&client.client_id).await;
-        if !known.is_ok_and(|known| known.is_some_and(|known| *known == client)) {
+        let known = store.get_client(&client.client_id).await.ok().flatten();
+        if known.as_deref() != Some(&client) {
+            if known.is_none() {
+                // Forgotten like one that registers itself, until a person lets it in; it is made anew when it is needed.
+                self.registrations.added(client.client_id.clone(), from);
+            }
             self.engine.register_client(client).await.map_err(|error| {
                 tracing::error!(%error, "the client of a metadata document");
-                DocumentProblem::Bad("the server failed".to_owned())
+                DocumentProblem::Passing("the server failed".to_owned())
             })?;
         }
         Ok(Some(document.host.clone()))
@@ -235,6 +242,8 @@ impl Idp {
 /// Why a client of a metadata document is not known.
 pub(crate) enum DocumentProblem {
     TooMany(Duration),
+    /// Another time it may be there: no reason for a client to forget what it has.
+    Passing(String),
     Bad(String),
 }
 
@@ -242,6 +251,7 @@ impl From<DocumentProblem> for OAuthError {
     fn from(problem: DocumentProblem) -> Self {
         match problem {
             DocumentProblem::TooMany(after) => Self::TooMany(after),
+            DocumentProblem::Passing(why) => refused(ErrorCode::TemporarilyUnavailable, why).into(),
             DocumentProblem::Bad(why) => refused(ErrorCode::InvalidClient, why).into(),
         }
     }

@@ -7,6 +7,9 @@ use url::form_urlencoded;
 
 use crate::{form::Parameters, oauth_error::refused};
 
+/// No client's id is longer, in bytes: the longest are URLs, and each refusal is logged with it.
+const MAX_ID: usize = 2048;
+
 /// A client's id, and its secret if it sent one. Whether it is right is the state machine's to say.
 pub(crate) struct ClientCredentials {
     pub(crate) id: ClientId,
@@ -18,14 +21,18 @@ impl ClientCredentials {
     /// with another, or with a second secret, two readers would see two clients (RFC 6749 §2.3).
     pub(crate) fn of(headers: &HeaderMap, form: &Parameters) -> Result<Self, ErrorResponse> {
         let (id, secret) = (form.get("client_id"), form.get("client_secret"));
+        if id.is_some_and(|id| id.len() > MAX_ID) {
+            return Err(refused(ErrorCode::InvalidClient, "the client_id is too long"));
+        }
         let mut basics = headers.get_all(AUTHORIZATION).iter();
         let Some(basic) = basics.next() else {
             let id = id.ok_or_else(|| refused(ErrorCode::InvalidClient, "there is no client_id"))?;
             return Ok(Self { id: ClientId::new(id), secret: secret.map(str::to_owned) });
         };
         let basic = basic.to_str().ok().filter(|_| basics.next().is_none()).and_then(decode);
-        let (basic_id, basic_secret) =
-            basic.ok_or_else(|| refused(ErrorCode::InvalidClient, "Authorization is not one of Basic"))?;
+        let (basic_id, basic_secret) = basic
+            .filter(|(id, _)| id.len() <= MAX_ID)
+            .ok_or_else(|| refused(ErrorCode::InvalidClient, "Authorization is not one of Basic"))?;
         if id.is_some_and(|id| id != basic_id) || secret.is_some() {
             return Err(refused(ErrorCode::InvalidRequest, "the client says twice who it is"));
         }
@@ -41,18 +48,16 @@ fn decode(header: &str) -> Option<(String, String)> {
     }
     let decoded = BASE64_STANDARD.decode(encoded.trim()).ok()?;
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    // RFC 6749 §2.3.1: both are form-encoded first.
-    let plain = |text: &str| {
-        let mut pairs = form_urlencoded::parse(text.as_bytes());
-        match (pairs.next(), pairs.next()) {
-            (None, _) => Some(String::new()),
-            // Encoded, neither `=` nor `&` is left in it.
-            (Some((name, value)), None) if value.is_empty() => Some(name.into_owned()),
-            _ => None,
-        }
-    };
-    let (id, secret) = (plain(id)?, plain(secret).unwrap_or_else(|| secret.to_owned()));
-    (!id.is_empty()).then_some((id, secret))
+    (!id.is_empty()).then(|| (plain(id), plain(secret)))
+}
+
+/// RFC 6749 §2.3.1 has both form-encoded first, and neither curl nor the TypeScript SDK does it. What has something that
+/// encoding would have taken away, or nothing that it would have brought, is as it is meant.
+fn plain(text: &str) -> String {
+    if !text.contains('%') || text.contains(['=', '&', ' ']) {
+        return text.to_owned();
+    }
+    form_urlencoded::parse(text.as_bytes()).next().map_or_else(String::new, |(name, _)| name.into_owned())
 }
 
 #[cfg(test)]
@@ -80,12 +85,16 @@ mod tests {
         assert_eq!(of(Some("a:s"), "client_id=a"), Ok(("a".into(), secret("s"))));
         assert_eq!(of(Some("a:"), "client_id=a"), Ok(("a".into(), None)));
         assert_eq!(of(Some("https%3A%2F%2Fa:p%26%20s"), ""), Ok(("https://a".into(), secret("p& s"))));
-        assert_eq!(of(Some("a:not=encoded"), ""), Ok(("a".into(), secret("not=encoded"))));
+        for unencoded in ["not=encoded", "abc=", "a+b/c==", "a+b", "100%=x", "a&b"] {
+            assert_eq!(of(Some(&format!("a:{unencoded}")), ""), Ok(("a".into(), secret(unencoded))));
+        }
     }
 
     #[test]
     fn refused() {
         assert_eq!(of(None, ""), Err(ErrorCode::InvalidClient));
+        assert_eq!(of(None, &format!("client_id={}", "x".repeat(MAX_ID + 1))), Err(ErrorCode::InvalidClient));
+        assert_eq!(of(Some(&format!("{}:s", "x".repeat(MAX_ID + 1))), ""), Err(ErrorCode::InvalidClient));
         assert_eq!(of(Some("a:s"), "client_id=b"), Err(ErrorCode::InvalidRequest));
         assert_eq!(of(Some("a:s"), "client_id=a&client_secret=s"), Err(ErrorCode::InvalidRequest));
         assert_eq!(of(Some(":s"), ""), Err(ErrorCode::InvalidClient));

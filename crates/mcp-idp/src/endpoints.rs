@@ -22,6 +22,7 @@ pub struct IssuerError;
 pub(crate) struct Endpoints {
     pub(crate) issuer: String,
     origin: String,
+    host: String,
     local: bool,
     pub(crate) authorize: String,
     pub(crate) token: String,
@@ -34,6 +35,15 @@ pub(crate) struct Endpoints {
     pub(crate) style: String,
     /// Where the metadata stands: RFC 8414 §3.1, then the two of OpenID Connect Discovery, since clients try all three.
     pub(crate) metadata: Vec<String>,
+}
+
+/// Where a page was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum At {
+    Home,
+    /// This machine, by a name that has other cookies and another origin.
+    OtherName,
+    Elsewhere,
 }
 
 impl Endpoints {
@@ -83,6 +93,7 @@ impl Endpoints {
             consent: below("/consent"),
             style: below("/login/style.css"),
             metadata,
+            host: url.host_str().unwrap_or_default().to_owned(),
             origin,
             local,
         })
@@ -97,12 +108,19 @@ impl Endpoints {
         &self.origin
     }
 
-    /// Whether pages may be shown at this `Host`. A name that an attacker's page has turned to this machine (DNS rebinding)
-    /// is no host of ours; on a server with a public name there is nothing to gain, and a proxy may write its own.
-    pub(crate) fn is_host(&self, host: &str) -> bool {
+    /// What to do with a page that is asked for at this `Host`. A name that an attacker's page has turned to this machine
+    /// (DNS rebinding) is no host of ours; on a server with a public name there is nothing to gain, and a proxy may write
+    /// its own.
+    pub(crate) fn at(&self, host: &str) -> At {
         let port = |(_, port): &(&str, &str)| port.bytes().all(|b| b.is_ascii_digit());
         let host = host.rsplit_once(':').filter(port).map_or(host, |(name, _)| name);
-        !self.local || ["localhost", "127.0.0.1", "[::1]"].iter().any(|ours| ours.eq_ignore_ascii_case(host))
+        if !self.local || self.host.eq_ignore_ascii_case(host) {
+            At::Home
+        } else if ["localhost", "127.0.0.1", "[::1]"].iter().any(|ours| ours.eq_ignore_ascii_case(host)) {
+            At::OtherName
+        } else {
+            At::Elsewhere
+        }
     }
 
     pub(crate) fn https(&self) -> bool {
@@ -135,14 +153,23 @@ mod tests {
     #[test]
     fn pages_are_shown_under_the_names_of_this_machine() {
         let here = Endpoints::new("http://localhost:9000", Layout::Plain).unwrap();
-        for host in ["localhost:9000", "127.0.0.1:9000", "[::1]:9000", "LOCALHOST", "[::1]"] {
-            assert!(here.is_host(host), "{host}");
+        for (host, at) in [
+            ("localhost:9000", At::Home),
+            ("LOCALHOST", At::Home),
+            ("127.0.0.1:9000", At::OtherName),
+            ("[::1]:9000", At::OtherName),
+            ("[::1]", At::OtherName),
+            ("", At::Elsewhere),
+            ("evil.example", At::Elsewhere),
+            ("evil.example:9000", At::Elsewhere),
+            ("localhost.evil.example:9000", At::Elsewhere),
+            ("localhost:1@evil.example", At::Elsewhere),
+        ] {
+            assert_eq!(here.at(host), at, "{host}");
         }
-        for host in ["", "evil.example", "evil.example:9000", "localhost.evil.example:9000", "localhost:1@evil.example"]
-        {
-            assert!(!here.is_host(host), "{host}");
-        }
-        assert!(Endpoints::new("https://idp.example", Layout::Plain).unwrap().is_host("proxied:8080"));
+        assert_eq!(Endpoints::new("http://127.0.0.2:9000", Layout::Plain).unwrap().at("127.0.0.2:9000"), At::Home);
+        assert_eq!(Endpoints::new("http://[::1]:9000", Layout::Plain).unwrap().at("[::1]:9000"), At::Home);
+        assert_eq!(Endpoints::new("https://idp.example", Layout::Plain).unwrap().at("proxied:8080"), At::Home);
     }
 
     #[test]

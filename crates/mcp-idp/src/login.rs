@@ -68,9 +68,14 @@ impl Idp {
         from: IpAddr,
     ) -> Result<Arc<User>, NotLoggedIn> {
         let attempt = self.delays.begin(&username, from).map_err(NotLoggedIn::Slow)?;
-        let _one_of_few = self.checks.acquire().await;
+        let one_of_few = Arc::clone(&self.checks).acquire_owned().await;
         let idp = Arc::clone(self);
-        let checked = tokio::task::spawn_blocking(move || idp.realm.check_password(&username, &password)).await;
+        let checked = tokio::task::spawn_blocking(move || {
+            // Held by the work: a browser that goes away does not stop it.
+            let _one_of_few = one_of_few;
+            idp.realm.check_password(&username, &password)
+        });
+        let checked = checked.await;
         match checked.ok().flatten() {
             Some(user) => {
                 attempt.succeeded();

@@ -38,7 +38,8 @@ struct Args {
     /// Port to listen on; 0 takes a free one.
     #[arg(long, default_value_t = 8080)]
     port: u16,
-    /// The URL that clients reach this server at, without a path; http://localhost:PORT unless told otherwise.
+    /// The URL that clients reach this server at, without a path; http://localhost:PORT unless told otherwise. Limits
+    /// are per address of the connection: behind a proxy all people are one.
     #[arg(long)]
     public_url: Option<String>,
     /// Directory of signing keys; one is made where there is none.

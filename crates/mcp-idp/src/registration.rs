@@ -1,7 +1,7 @@
 //! Clients that register themselves (RFC 7591).
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, VecDeque},
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime},
@@ -26,6 +26,7 @@ use crate::{
     peer::Peer,
     redirect_uri,
     server::Idp,
+    throttle::asker,
 };
 
 /// No registration is larger, in bytes.
@@ -76,7 +77,6 @@ pub(crate) async fn register(
     let asked = metadata.scope.take();
     let default = idp.scopes_of_registration(asked.as_deref()).map_err(|why| invalid(&why))?;
 
-    idp.registrations.room()?;
     let engine = Arc::clone(&idp);
     // Spawned, as every call that writes: a client that goes away leaves nothing half done.
     let registered = tokio::spawn(async move {
@@ -88,14 +88,15 @@ pub(crate) async fn register(
             let client = Client { allowed_scopes, default_scopes: default.clone(), ..(*client).clone() };
             engine.engine.register_client(client).await.map_err(storage)?;
         }
+        // Here, where it happens whether the client waits for its answer or not.
+        if let Some(oldest) = engine.registrations.added(id, from) {
+            engine.registrations.forget(engine.engine.store(), &oldest).await;
+        }
         information.metadata.scope = Some(default.to_string()).filter(|scope| !scope.is_empty());
         Ok(information)
     });
     match registered.await.map_err(|_| refused(ErrorCode::ServerError, "the server failed"))? {
-        Ok(information) => {
-            idp.registrations.added(ClientId::new(information.client_id.clone()));
-            Ok((StatusCode::CREATED, NO_STORE, Json(information)).into_response())
-        }
+        Ok(information) => Ok((StatusCode::CREATED, NO_STORE, Json(information)).into_response()),
         Err(RegistrationFailure::Invalid(error)) => Err(OAuthError::Registration {
             error: error.error.as_str(),
             description: error.error_description.unwrap_or_default().into_owned(),
@@ -120,10 +121,17 @@ impl RegistrationPolicy for Decided {
     }
 }
 
+/// A client that no person has let in yet.
+struct Unused {
+    since: Instant,
+    from: IpAddr,
+    id: ClientId,
+}
+
 /// How many may register, and who of them was never used.
 pub(crate) struct Registrations {
     limit: crate::throttle::PerAddress,
-    unused: Mutex<VecDeque<(Instant, ClientId)>>,
+    unused: Mutex<VecDeque<Unused>>,
 }
 
 impl Registrations {
@@ -135,33 +143,45 @@ impl Registrations {
         self.limit.check(from).map_err(OAuthError::TooMany)
     }
 
-    fn room(&self) -> Result<(), OAuthError> {
-        let waiting = self.unused.lock().unwrap_or_else(PoisonError::into_inner).len();
-        if waiting < MOST_UNUSED { Ok(()) } else { Err(OAuthError::TooMany(Duration::from_secs(60))) }
-    }
-
-    fn added(&self, id: ClientId) {
-        self.unused.lock().unwrap_or_else(PoisonError::into_inner).push_back((Instant::now(), id));
+    /// Takes down a client, and who has brought it. If there are too many then, one of the address that has brought the
+    /// most is to be forgotten: whoever floods pays for it.
+    pub(crate) fn added(&self, id: ClientId, from: IpAddr) -> Option<ClientId> {
+        let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        unused.push_back(Unused { since: Instant::now(), from: asker(from), id });
+        if unused.len() <= MOST_UNUSED {
+            return None;
+        }
+        let mut brought: HashMap<IpAddr, usize> = HashMap::new();
+        for client in &*unused {
+            *brought.entry(client.from).or_default() += 1;
+        }
+        let most = brought.into_iter().max_by_key(|(_, number)| *number).map(|(from, _)| from);
+        let oldest = unused.iter().position(|client| Some(client.from) == most)?;
+        unused.remove(oldest).map(|client| client.id)
     }
 
     /// A person has let this client in: it stays.
     pub(crate) fn used(&self, id: &ClientId) {
-        self.unused.lock().unwrap_or_else(PoisonError::into_inner).retain(|(_, other)| other != id);
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).retain(|client| client.id != *id);
     }
 
     /// Forgets the clients that nobody has used in time.
     pub(crate) async fn sweep(&self, store: &impl Storage) {
         let old = {
             let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
-            let young = unused.partition_point(|(since, _)| since.elapsed() >= UNUSED);
+            let young = unused.partition_point(|client| client.since.elapsed() >= UNUSED);
             unused.drain(..young).collect::<Vec<_>>()
         };
-        for (_, id) in old {
-            let now = SystemTime::now();
-            // No token was ever issued to it.
-            if let Err(error) = store.delete_client(&id, RevocationWindow { recorded_at: now, until: now }).await {
-                tracing::warn!(%error, "an unused client stays");
-            }
+        for client in old {
+            self.forget(store, &client.id).await;
+        }
+    }
+
+    async fn forget(&self, store: &impl Storage, id: &ClientId) {
+        let now = SystemTime::now();
+        // No token was ever issued to it.
+        if let Err(error) = store.delete_client(id, RevocationWindow { recorded_at: now, until: now }).await {
+            tracing::warn!(%error, "an unused client stays");
         }
     }
 }
@@ -174,7 +194,8 @@ impl Idp {
         };
         let asked = ScopeSet::parse(asked).map_err(|_| "scope is not a list of scopes".to_owned())?;
         // RFC 7591 §3.2.1: what is not served is left out, and the answer says what is left.
-        Ok(crate::scopes::intersection(&asked, |scope| self.catalogue.contains(scope)))
+        let served = crate::scopes::intersection(&asked, |scope| self.catalogue.contains(scope));
+        Ok(if served.is_empty() { self.default_scopes.clone() } else { served })
     }
 }
 
@@ -186,6 +207,8 @@ mod tests {
 
     use super::*;
     use crate::throttle::PerAddress;
+
+    const ALICE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
     fn registrations() -> Registrations {
         Registrations::new(PerAddress::new(NonZeroU32::MIN, Duration::from_secs(1)))
@@ -210,12 +233,12 @@ mod tests {
         for id in ["used", "unused", "late"] {
             store.put_client(client(id)).await.unwrap();
             if id != "late" {
-                registrations.added(ClientId::new(id));
+                registrations.added(ClientId::new(id), ALICE);
             }
         }
         registrations.used(&ClientId::new("used"));
         tokio::time::advance(UNUSED / 2).await;
-        registrations.added(ClientId::new("late"));
+        registrations.added(ClientId::new("late"), ALICE);
         tokio::time::advance(UNUSED / 2).await;
         registrations.sweep(&store).await;
         let known = async |id: &str| store.get_client(&ClientId::new(id)).await.unwrap().is_some();
@@ -223,14 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn there_is_room_for_so_many() {
+    fn whoever_floods_pays_for_it() {
         let registrations = registrations();
-        for n in 0..MOST_UNUSED {
-            assert!(registrations.room().is_ok(), "{n}");
-            registrations.added(ClientId::new(n.to_string()));
+        let mallory: IpAddr = "203.0.113.7".parse().unwrap();
+        assert_eq!(registrations.added(ClientId::new("alice's"), ALICE), None);
+        for n in 1..MOST_UNUSED {
+            assert_eq!(registrations.added(ClientId::new(n.to_string()), mallory), None, "{n}");
         }
-        assert!(matches!(registrations.room(), Err(OAuthError::TooMany(_))));
-        registrations.used(&ClientId::new("7"));
-        assert!(registrations.room().is_ok());
+        assert_eq!(registrations.added(ClientId::new("another"), ALICE), Some(ClientId::new("1")));
+        registrations.used(&ClientId::new("2"));
+        assert_eq!(registrations.added(ClientId::new("one more"), mallory), None);
+        assert_eq!(registrations.added(ClientId::new("too many"), mallory), Some(ClientId::new("3")));
     }
 }

@@ -14,19 +14,20 @@ impl Resources {
         Self(known)
     }
 
-    /// The resources that were asked for, as the client spells them, since it compares them with what it knows.
+    /// The resources that were asked for: this machine as the client calls it, everything else in one spelling, since
+    /// from here on they are compared letter by letter.
     ///
     /// # Errors
     /// `invalid_target` (RFC 8707 §2) for one that is not served here.
     pub(crate) fn permit(&self, asked: &[&str]) -> Result<Vec<String>, ErrorResponse> {
         let mut permitted: Vec<String> = Vec::new();
         for asked in asked {
-            let known = asked.parse::<ResourceUri>().is_ok_and(|resource| self.0.contains(&resource));
-            if !known {
-                return Err(refused(ErrorCode::InvalidTarget, "no tokens are issued here for that resource"));
-            }
-            if !permitted.iter().any(|other| other == asked) {
-                permitted.push((*asked).to_owned());
+            let resource = asked.parse::<ResourceUri>().ok().filter(|resource| self.0.contains(resource));
+            let spelling = resource.and_then(|resource| resource.spellings().into_iter().next());
+            let spelling = spelling
+                .ok_or_else(|| refused(ErrorCode::InvalidTarget, "no tokens are issued here for that resource"))?;
+            if !permitted.contains(&spelling) {
+                permitted.push(spelling);
             }
         }
         Ok(permitted)

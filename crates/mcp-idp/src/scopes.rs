@@ -23,7 +23,9 @@ pub(crate) fn asked(scope: Option<&str>) -> Result<Option<ScopeSet>, ErrorRespon
 
 /// What of `asked` a person's roles allow.
 pub(crate) fn entitled(realm: &Realm, user: &User, asked: &ScopeSet) -> ScopeSet {
-    intersection(asked, |scope| realm.scope(scope).is_some_and(|scope| scope.permitted_to(user)))
+    let granted = intersection(asked, |scope| realm.scope(scope).is_some_and(|scope| scope.permitted_to(user)));
+    // To stay is nothing by itself: a token with no scope of a resource would still be one for that resource.
+    if granted.iter().all(|scope| scope.as_str() == "offline_access") { ScopeSet::empty() } else { granted }
 }
 
 /// The scopes of a set that a condition holds for.

@@ -21,7 +21,7 @@ use mcp_auth::{
     ResourceUri,
     keys::{Algorithm, KeyDirectory, KeyError},
 };
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use oauth_as::{
     Client, ClientAuth, ClientId, GrantType, MemoryStorage, RegistrationConfig, ResourceServerRegistration, ScopeSet,
     SecretHash, ServerConfig, Storage,
@@ -31,10 +31,10 @@ use tower_http::cors::{AllowHeaders, Any, CorsLayer};
 
 use crate::{
     audit::Audit,
-    authorize::authorize,
+    authorize::{authorize, redirect},
     cimd::{self, Documents},
     consent::{Answer, consent},
-    endpoints::{Endpoints, IssuerError, Layout},
+    endpoints::{At, Endpoints, IssuerError, Layout},
     introspection::{introspect, revoke},
     login::{CHECKS, login},
     pages,
@@ -52,13 +52,15 @@ pub(crate) type Engine = oauth_as::AuthorizationServer<MemoryStorage>;
 
 /// An access token lives this long where the realm does not say.
 const LIFETIME: Duration = Duration::from_secs(5 * 60);
-/// A refresh token that nobody uses ends then, with everything that came of its grant.
+/// A grant ends then, however often it was refreshed.
 const REFRESH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// A new key is published this long before it signs.
 const ANNOUNCE: Duration = Duration::from_secs(5 * 60);
 const SWEEP: Duration = Duration::from_secs(30);
 /// One address may register so many clients at once, and then one more in each pause.
 const REGISTRATIONS: (NonZeroU32, Duration) = (NonZeroU32::new(20).expect("not 0"), Duration::from_secs(3));
+/// So many refreshes at once from one address, and then one more in each pause.
+const REFRESHES: (NonZeroU32, Duration) = (NonZeroU32::new(60).expect("not 0"), Duration::from_secs(1));
 /// For longer than a page of ours is good.
 const ANSWERS: Duration = Duration::from_secs(60 * 60);
 
@@ -118,11 +120,12 @@ pub(crate) struct Idp {
     pub(crate) resources: Resources,
     pub(crate) documents: Documents,
     pub(crate) registrations: Registrations,
+    pub(crate) refreshes: PerAddress,
     pub(crate) sessions: Sessions,
     pub(crate) answers: Cache<[u8; 32], Answer>,
     pub(crate) deciding: Mutex<()>,
     pub(crate) delays: LoginDelays,
-    pub(crate) checks: Semaphore,
+    pub(crate) checks: Arc<Semaphore>,
 }
 
 impl AuthorizationServer {
@@ -238,6 +241,9 @@ impl Builder {
     /// Outside of a tokio runtime.
     pub async fn build(self) -> Result<AuthorizationServer, BuildError> {
         let endpoints = Endpoints::new(&self.issuer, self.layout)?;
+        if endpoints.https() {
+            tracing::warn!("limits are per address of the connection: behind a proxy all people are one");
+        }
         let realm = self.realm;
         let catalogue = ScopeSet::from_tokens(realm.scopes().iter().map(|scope| scope.name()))
             .map_err(|error| BuildError::Client(error.to_string()))?;
@@ -279,11 +285,16 @@ impl Builder {
             signer: Signer::new(self.keys, self.algorithm, self.announce).await?,
             documents: Documents::new(self.documents).map_err(|error| BuildError::Documents(error.to_string()))?,
             registrations: Registrations::new(PerAddress::new(REGISTRATIONS.0, REGISTRATIONS.1)),
+            refreshes: PerAddress::new(REFRESHES.0, REFRESHES.1),
             resources: Resources::new(known),
-            answers: Cache::builder().max_capacity(10_000).time_to_live(ANSWERS).build(),
+            answers: Cache::builder()
+                .max_capacity(10_000)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(ANSWERS)
+                .build(),
             deciding: Mutex::default(),
             delays: LoginDelays::new(),
-            checks: Semaphore::new(CHECKS),
+            checks: Arc::new(Semaphore::new(CHECKS)),
             settings,
             endpoints,
             realm,
@@ -377,8 +388,14 @@ fn of_realm(client: &RealmClient) -> Result<Client, oauth_as::scope::InvalidScop
 async fn only_at_our_host(State(idp): State<Arc<Idp>>, request: Request, next: Next) -> Response {
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
     let host = host.or(request.uri().authority().map(|authority| authority.as_str())).unwrap_or_default();
-    if idp.endpoints.is_host(host) {
-        return next.run(request).await;
+    match idp.endpoints.at(host) {
+        At::Home => return next.run(request).await,
+        At::OtherName if request.method() == Method::GET => {
+            // Where its cookies are, and its forms are taken.
+            let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+            return redirect(&idp.endpoints.url(path));
+        }
+        At::OtherName | At::Elsewhere => {}
     }
     let why = format!("This server is at {}.", idp.endpoints.issuer);
     idp.message(StatusCode::MISDIRECTED_REQUEST, "There is no such server here", &why, None)

@@ -1,7 +1,8 @@
 //! Browsers: who is logged in, and whether a form was sent from our own page.
 
 use std::{
-    sync::Arc,
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,7 +14,7 @@ use aws_lc_rs::{
 use axum::http::{HeaderMap, HeaderValue, header::ORIGIN};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use headers::HeaderMapExt;
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::endpoints::Endpoints;
 
@@ -22,6 +23,8 @@ const SESSION: Duration = Duration::from_secs(8 * 60 * 60);
 /// How long a form may stay open. In seconds.
 const FORM: u64 = 30 * 60;
 const MOST_SESSIONS: u64 = 10_000;
+/// One person's, so that nobody can push all others out.
+const MOST_OF_ONE: usize = 20;
 
 /// A browser, known by a random cookie. Nothing is kept for one in which nobody has logged in, so that strangers fill
 /// no memory.
@@ -36,6 +39,7 @@ pub(crate) struct Sessions {
     attributes: &'static str,
     /// By the SHA-256 of the cookie: who reads this memory cannot log in with it.
     people: Cache<[u8; 32], Arc<str>>,
+    of_each: Mutex<HashMap<Arc<str>, VecDeque<[u8; 32]>>>,
     key: hmac::Key,
     random: SystemRandom,
     origin: String,
@@ -56,7 +60,13 @@ impl Sessions {
         Self {
             cookie: format!("{prefix}mcp-idp-{of_this_server}"),
             attributes,
-            people: Cache::builder().max_capacity(MOST_SESSIONS).time_to_live(SESSION).build(),
+            // Not by popularity: whoever has just logged in must not be the one to go.
+            people: Cache::builder()
+                .max_capacity(MOST_SESSIONS)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(SESSION)
+                .build(),
+            of_each: Mutex::default(),
             key,
             random,
             origin: endpoints.origin().to_owned(),
@@ -86,7 +96,16 @@ impl Sessions {
     pub(crate) fn log_in(&self, browser: &Browser, subject: &str) -> Browser {
         self.log_out(browser);
         let browser = self.new_browser();
-        self.people.insert(hash(&browser.id), subject.into());
+        let (id, subject) = (hash(&browser.id), Arc::<str>::from(subject));
+        self.people.insert(id, Arc::clone(&subject));
+        let mut of_each = self.of_each.lock().unwrap_or_else(PoisonError::into_inner);
+        let theirs = of_each.entry(subject).or_default();
+        theirs.push_back(id);
+        if theirs.len() > MOST_OF_ONE
+            && let Some(oldest) = theirs.pop_front()
+        {
+            self.people.invalidate(&oldest);
+        }
         browser
     }
 
@@ -193,6 +212,18 @@ mod tests {
         assert_eq!(sessions.set_cookie(&again), None);
         sessions.log_out(&again);
         assert_eq!(sessions.person(&again), None);
+    }
+
+    #[test]
+    fn one_person_cannot_push_another_out() {
+        let sessions = sessions("http://localhost:9000");
+        let none = || sessions.browser(&HeaderMap::new());
+        let alice = sessions.log_in(&none(), "alice");
+        let first = sessions.log_in(&none(), "guest");
+        let last = (0..MOST_OF_ONE).map(|_| sessions.log_in(&none(), "guest")).last().unwrap();
+        assert_eq!(sessions.person(&first), None, "the oldest goes");
+        assert_eq!(sessions.person(&last).as_deref(), Some("guest"));
+        assert_eq!(sessions.person(&alice).as_deref(), Some("alice"));
     }
 
     #[test]

@@ -51,16 +51,18 @@ pub(crate) async fn token(
                 redirect_uri: form.get("redirect_uri").map(str::to_owned),
                 code_verifier: form.get("code_verifier").map(str::to_owned),
             };
-            // Compared with those of the authorization request, which were checked then.
-            (request, resources.into_iter().map(str::to_owned).collect())
+            // Compared with those of the authorization request.
+            (request, idp.resources.permit(&resources)?)
         }
         "refresh_token" => {
             let refresh_token = form.required("refresh_token")?.to_owned();
+            // Each leaves a record until the grant ends, so that its reuse is noticed.
+            idp.refreshes.check(peer.0).map_err(OAuthError::TooMany)?;
             let request = TokenRequest::RefreshToken { client_id, client_secret: None, refresh_token, scope };
-            (request, resources.into_iter().map(str::to_owned).collect())
+            (request, idp.resources.permit(&resources)?)
         }
         "client_credentials" => {
-            let scope = idp.scopes_of_service(client_id.as_str(), scope);
+            let scope = idp.scopes_of_service(client_id.as_str(), scope).map(something).transpose()?;
             let resources = idp.audience(&resources, scope.as_ref())?;
             (TokenRequest::ClientCredentials { client_id, client_secret: None, scope }, resources)
         }
@@ -74,7 +76,8 @@ pub(crate) async fn token(
         let mut response = idp.engine.token_with_context(request, context).await?;
         let store = idp.engine.store();
         let record = store.get_token(&response.access_token).await?;
-        let record = record.ok_or_else(|| ErrorResponse::new(ErrorCode::ServerError))?;
+        // A second use of the code may have come in between, and has ended this one.
+        let record = record.ok_or_else(|| refused(ErrorCode::InvalidGrant, "the grant has been revoked"))?;
         if !refreshed && !record.scope.contains("offline_access") {
             // A client that holds a refresh token never asks for more (TypeScript SDK 1.32), and nobody has agreed that
             // it stays.
@@ -123,6 +126,7 @@ async fn password(
     // No refresh token: the client that has the password can come back with it.
     let asked = scopes::intersection(&asked, |scope| scope != "offline_access");
     let granted = scopes::entitled(&idp.realm, &user, &asked);
+    let granted = something(granted)?;
     let resources = idp.audience(&form.all("resource"), Some(&granted))?;
     let record = idp.record(&client, user.subject(), granted, resources);
     let issued = tokio::spawn(async move {
@@ -138,6 +142,15 @@ async fn password(
     });
     let response = issued.await.map_err(|_| ErrorResponse::new(ErrorCode::ServerError))??;
     Ok((NO_STORE, Json(response)).into_response())
+}
+
+/// A token without any scope would still be one for its resource, which may not ask for scopes (step 7 does not).
+fn something(granted: ScopeSet) -> Result<ScopeSet, ErrorResponse> {
+    if granted.is_empty() {
+        Err(refused(ErrorCode::InvalidScope, "this account may have none of it"))
+    } else {
+        Ok(granted)
+    }
 }
 
 impl Idp {

@@ -53,3 +53,10 @@ pub(crate) enum DocumentError {
     #[error("too many client metadata documents are asked for; try again in {} seconds", .retry_after.as_secs())]
     TooMany { retry_after: Duration },
 }
+
+impl DocumentError {
+    /// Whether it is a fault of the moment, and not of the document.
+    pub(crate) const fn is_passing(&self) -> bool {
+        matches!(self, Self::Connection | Self::Deadline(_) | Self::Status(500..=599))
+    }
+}

@@ -17,7 +17,7 @@ mod tests;
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc, time::Duration};
 
-use moka::sync::Cache;
+use moka::{policy::EvictionPolicy, sync::Cache};
 use oauth_as::{CimdPolicy, Client};
 use reqwest::{Certificate, dns::Resolve};
 use tokio::{
@@ -61,7 +61,7 @@ impl Default for Settings {
             deadline: Duration::from_secs(5),
             burst: const { NonZeroU32::new(10).unwrap() },
             per: Duration::from_secs(10),
-            at_a_time: 16,
+            at_a_time: 256,
             names: Arc::new(System),
         }
     }
@@ -99,7 +99,11 @@ impl Documents {
             policy: metadata::policy(settings.loopback),
             per_address: PerAddress::new(settings.burst, settings.per),
             patience: settings.deadline,
-            known: Cache::builder().max_capacity(REMEMBERED).time_to_idle(freshness::LONGEST).build(),
+            known: Cache::builder()
+                .eviction_policy(EvictionPolicy::lru())
+                .max_capacity(REMEMBERED)
+                .time_to_idle(freshness::LONGEST)
+                .build(),
             fetcher: Fetcher::new(settings)?,
         })
     }
@@ -125,13 +129,21 @@ impl Documents {
         let too_many = |_| DocumentError::TooMany { retry_after: self.patience };
         let until = Instant::now() + self.patience;
 
+        // Who asks for what nobody has asked for has to be allowed to, before there is a place for it.
+        let new = !self.known.contains_key(url);
+        let allowed = || self.per_address.check(from).map_err(|retry_after| DocumentError::TooMany { retry_after });
+        if new {
+            allowed()?;
+        }
         let known = self.known.get_with_by_ref(url, Arc::default);
         let mut known = timeout_at(until, known.lock()).await.map_err(too_many)?;
         if let Some(known) = known.as_ref().filter(|known| Instant::now() < known.until) {
             return known.answer.clone();
         }
         // Who waited for another's fetch has caused none.
-        self.per_address.check(from).map_err(|retry_after| DocumentError::TooMany { retry_after })?;
+        if !new {
+            allowed()?;
+        }
         let slot = timeout_at(until, self.fetcher.slot()).await.map_err(too_many)?;
         // Waiting has not used up its deadline: that would be held against the URL.
         let (answer, fresh_for) = match self.fetcher.fetch(&location).await {

@@ -2,7 +2,7 @@
 //!
 //! Failures are counted three times: for an account from one address, for an account over all addresses (many machines,
 //! one account), and for an address over all accounts (one password, tried on many). A stranger can make the second slow
-//! for the account's owner, which is why it grows least.
+//! for the account's owner, which is why it grows least, and why it does not count where the owner has logged in before.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -20,6 +20,10 @@ use super::{asker, whole_seconds};
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// Failures are forgotten so long after the last of them.
 const FORGOTTEN: Duration = Duration::from_secs(15 * 60);
+/// The count of an account over all addresses.
+const OF_ACCOUNT: usize = 1;
+/// How long an address is an account's own after a login.
+const OWNED: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// How much each count remembers. Pushing something out takes as many failures.
 const REMEMBERED: u64 = 20_000;
 /// No account's name is longer, in characters.
@@ -29,6 +33,8 @@ const NAME: usize = 256;
 pub(crate) struct LoginDelays {
     /// By account and address, by account, by address.
     counts: [Count; 3],
+    /// Where an account's owner has logged in before: what others do to the account does not slow the owner there.
+    owners: Cache<u64, ()>,
     hasher: RandomState,
     /// Held over all counts: whether an attempt may begin is decided, and taken down, in one step.
     turn: Mutex<()>,
@@ -122,6 +128,11 @@ impl LoginDelays {
                 // A guesser with one account of his own must not be able to wipe it out.
                 Count::new(20, minute, false, entries),
             ],
+            owners: Cache::builder()
+                .max_capacity(entries)
+                .eviction_policy(EvictionPolicy::lru())
+                .time_to_live(OWNED)
+                .build(),
             hasher: RandomState::new(),
             turn: Mutex::new(()),
         }
@@ -139,7 +150,10 @@ impl LoginDelays {
 
         let _turn = self.turn();
         let now = Instant::now();
-        if let Some(wait) = self.counts.iter().zip(keys).filter_map(|(count, key)| count.wait(key, now)).max() {
+        let waits = self.counts.iter().zip(keys).map(|(count, key)| count.wait(key, now));
+        let own = self.owners.contains_key(&keys[0]);
+        let waits = waits.enumerate().filter(|(count, _)| !(own && *count == OF_ACCOUNT));
+        if let Some(wait) = waits.filter_map(|(_, wait)| wait).max() {
             return Err(whole_seconds(wait));
         }
         for (count, key) in self.counts.iter().zip(keys) {
@@ -151,6 +165,9 @@ impl LoginDelays {
     fn end(&self, keys: [u64; 3], succeeded: bool) {
         let _turn = self.turn();
         let now = Instant::now();
+        if succeeded {
+            self.owners.insert(keys[0], ());
+        }
         for (count, key) in self.counts.iter().zip(keys) {
             count.end(key, now, succeeded);
         }

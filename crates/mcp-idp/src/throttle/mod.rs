@@ -12,7 +12,7 @@ pub(crate) use self::per_address::PerAddress;
 
 /// The network that stands for one asker. Whoever has an IPv6 address has the 64 bits behind the prefix too
 /// (RFC 6177 §2), and an IPv4 address is one asker in either spelling.
-fn asker(address: IpAddr) -> IpAddr {
+pub(crate) fn asker(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
         v4 => v4,
