@@ -9,7 +9,7 @@ use std::{
         Arc, LazyLock, Mutex,
         atomic::{AtomicU64, Ordering},
     },
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -23,6 +23,10 @@ use mcp_auth::{
 };
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 use tracing::subscriber::DefaultGuard;
 
 const ISSUER: &str = "http://localhost:9000";
@@ -69,7 +73,7 @@ struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        io::Write::write(&mut *self.0.lock().unwrap(), bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -380,4 +384,36 @@ async fn without_the_guard_everybody_gets_in() {
     let url = format!("http://{}/mcp", listener.local_addr().unwrap());
     tokio::spawn(axum::serve(listener, app).into_future());
     assert_eq!(Client::new().post(url).send().await.unwrap().text().await.unwrap(), "ran");
+}
+
+/// Python's httpx sends head and body as two writes. A server that answers after the first closes the connection behind
+/// its answer, now and then, and whatever the client sends next on it is lost.
+#[tokio::test]
+async fn a_refused_client_keeps_its_connection() {
+    let server = Server::start(Guard::new(verifier())).await;
+    let address = server.url.strip_prefix("http://").unwrap().split('/').next().unwrap().to_owned();
+    let request = |body: &str, credential: &str| {
+        format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\n{credential}content-length: {}\r\n\r\n", body.len())
+    };
+    let body = "x".repeat(300);
+    for round in 0..100 {
+        let mut connection = TcpStream::connect(&address).await.unwrap();
+        connection.set_nodelay(true).unwrap();
+        for (credential, status) in [("", "401"), ("authorization: Bearer bad\r\n", "401"), ("", "401")] {
+            connection.write_all(request(&body, credential).as_bytes()).await.unwrap();
+            tokio::task::yield_now().await;
+            connection.write_all(body.as_bytes()).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            let mut answer = vec![0; 4096];
+            let read = connection.read(&mut answer).await.unwrap_or_else(|error| panic!("round {round}: {error}"));
+            let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "round {round}: {answer:?}");
+        }
+    }
+    // Nobody waits for a body that does not come, or has no end.
+    let mut connection = TcpStream::connect(&address).await.unwrap();
+    let head = format!("POST /mcp HTTP/1.1\r\nhost: {address}\r\ncontent-length: 10000000\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4096];
+    let read = tokio::time::timeout(Duration::from_secs(10), connection.read(&mut answer)).await.unwrap().unwrap();
+    assert!(answer[..read].starts_with(b"HTTP/1.1 401 "));
 }

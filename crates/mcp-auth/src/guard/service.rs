@@ -1,14 +1,17 @@
 use std::{
-    future::ready,
     mem,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures_util::future::Either;
 use http::{Request, Response, header::AUTHORIZATION, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt;
+use tokio::time::timeout;
 use tower_service::Service;
 
 use super::{
@@ -46,7 +49,8 @@ where
     S::Future: Send,
     S::Error: Send + 'static,
     V: TokenVerifier,
-    B: Send + 'static,
+    B: Body + Send + 'static,
+    B::Data: Send,
     R: From<Bytes> + Send + 'static,
 {
     type Response = Response<R>;
@@ -62,7 +66,12 @@ where
         let (parts, body) = request.into_parts();
         let token = match self.guard.presented(&parts) {
             Ok(token) => token,
-            Err(refusal) => return Either::Right(Box::pin(ready(Ok(refusal.map(R::from))))),
+            Err(refusal) => {
+                return Either::Right(Box::pin(async move {
+                    drain(body).await;
+                    Ok(refusal.map(R::from))
+                }));
+            }
         };
         if let Some(known) = self.guard.verifier.remembered(token) {
             return Either::Left(self.inner.call(self.guard.admitted(parts, body, known)));
@@ -77,11 +86,34 @@ where
                 Ok(verified) => inner.call(guard.admitted(parts, body, verified)).await,
                 Err(error) => {
                     audit::refused(&parts, Refused::Token(&error));
+                    drain(body).await;
                     Ok(refusal::bad_token(&guard.challenge_for(&parts), &error).map(R::from))
                 }
             }
         }))
     }
+}
+
+/// No more of the body of a refused request is read, in bytes; with a longer one the connection ends.
+const DRAINED: usize = 64 * 1024;
+/// Nor is it waited for any longer.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Reads what a refused client is still sending: answered in the middle of it, hyper closes the connection without
+/// saying so, and the client's next request on it is lost.
+async fn drain<B: Body>(body: B) {
+    let mut body = pin!(body);
+    let read = async {
+        let mut left = DRAINED;
+        while let Some(Ok(frame)) = body.frame().await {
+            match left.checked_sub(frame.data_ref().map_or(0, Buf::remaining)) {
+                Some(less) => left = less,
+                None => break,
+            }
+        }
+    };
+    // Not to come to an end is no error here.
+    let _ = timeout(PATIENCE, read).await;
 }
 
 impl<V: TokenVerifier> Guard<V> {
