@@ -6,6 +6,7 @@
 #   start_server BIN [ARGS…]                             sets $port, $base, $server_pid, $server_log
 #   start_program NAME COMMAND…                          the same for any command that says where it listens
 #   post BODY [CURL ARGS…]                               POSTs to $base/mcp; sets $status, $body, $head
+#   driven NAME COMMAND…                                 runs a driver, which prints `ok - NAME` and `not ok - NAME`
 #   summary                                              the closing line; fails if anything failed
 
 set -euo pipefail
@@ -39,6 +40,24 @@ fail() {
 skip() { skipped=$((skipped + 1)); printf '  SKIP  %s: %s\n' "$1" "$2"; }
 same() {
   if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected: $2"$'\n'"got:      $3"; fi
+}
+driven() {
+  local name=$1 line code=0 red=0
+  shift
+  "$@" >"$work/out" 2>"$work/err" || code=$?
+  while IFS= read -r line; do
+    case $line in
+      'ok - '*) ok "$name ${line#ok - }" ;;
+      'not ok - '*)
+        red=1
+        fail "$name ${line#not ok - }"
+        ;;
+    esac
+  done <"$work/out"
+  # A driver that died has not said so itself.
+  if [ "$code" -ne 0 ] && [ "$red" -eq 0 ] || [ ! -s "$work/out" ]; then
+    fail "$name exits with $code" "$(tail -n 20 "$work/err")"
+  fi
 }
 summary() {
   printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"

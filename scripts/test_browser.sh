@@ -46,26 +46,6 @@ install() {
   echo "$sum" >"$drivers/stamp"
 }
 
-# drive NAME DRIVER [ARGS…]: runs a driver, and counts what it checked.
-drive() {
-  local name=$1 line code=0 red=0
-  shift
-  node "$drivers/$1" "${@:2}" >"$work/out" 2>"$work/err" || code=$?
-  while IFS= read -r line; do
-    case $line in
-      'ok - '*) ok "$name ${line#ok - }" ;;
-      'not ok - '*)
-        red=1
-        fail "$name ${line#not ok - }"
-        ;;
-    esac
-  done <"$work/out"
-  # A driver that died has not said so itself.
-  if [ "$code" -ne 0 ] && [ "$red" -eq 0 ] || [ ! -s "$work/out" ]; then
-    fail "$name exits with $code" "$(tail -n 20 "$work/err")"
-  fi
-}
-
 CHROMIUM='' missing=''
 missing
 if [ -n "$missing" ]; then
@@ -82,7 +62,7 @@ rm -f "$shots"/*.png
 rm -rf "$target/pages"
 cargo test --quiet --package mcp-idp --lib pages::tests::for_the_browser >"$work/render" 2>&1 || true
 if [ -f "$target/pages/headers.json" ]; then
-  drive pages pages.mjs "$target/pages"
+  driven pages node "$drivers/pages.mjs" "$target/pages"
 else
   fail 'pages are rendered' "$(tail -n 20 "$work/render")"
 fi
@@ -90,6 +70,6 @@ fi
 if ! $pages_only; then
   build step7
   start_server step7 --key-dir "$work/keys"
-  drive flow flow.mjs "$base"
+  driven flow node "$drivers/flow.mjs" "$base"
 fi
 summary

@@ -54,32 +54,13 @@ drive() {
   fi
   for mode in "$@"; do
     if [ -n "$refused" ]; then
-      run "$name $mode $refused" "$runtime" "$clients/$driver" "http://localhost:$port/mcp" "$mode" refused
+      driven "$name $mode $refused" "$runtime" "$clients/$driver" "http://localhost:$port/mcp" "$mode" refused
     else
       for host in localhost 127.0.0.1; do
-        run "$name $mode $host" "$runtime" "$clients/$driver" "http://$host:$port/mcp" "$mode"
+        driven "$name $mode $host" "$runtime" "$clients/$driver" "http://$host:$port/mcp" "$mode"
       done
     fi
   done
-}
-
-run() {
-  local name=$1 line code=0 red=0
-  shift
-  "$@" >"$work/out" 2>"$work/err" || code=$?
-  while IFS= read -r line; do
-    case $line in
-      'ok - '*) ok "$name ${line#ok - }" ;;
-      'not ok - '*)
-        red=1
-        fail "$name ${line#not ok - }"
-        ;;
-    esac
-  done <"$work/out"
-  # A driver that died has not said so itself.
-  if [ "$code" -ne 0 ] && [ "$red" -eq 0 ] || [ ! -s "$work/out" ]; then
-    fail "$name exits with $code" "$(tail -n 20 "$work/err")"
-  fi
 }
 
 all_clients
