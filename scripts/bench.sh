@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Measures `tools/call echo`: step 4 (open) and step 6 (with a token, its audit of accepted requests off and on) beside
-# a bare axum handler that answers the same JSON and checks nothing (crates/mcp-core/benches/bare_axum.rs), and beside
+# Measures `tools/call echo`: step 4 (open), step 6 (with a token, its audit of accepted requests off and on) and step 8
+# (its scopes looked at too, an authorization server in the same process) beside a bare axum handler that answers the same JSON and checks nothing (crates/mcp-core/benches/bare_axum.rs), and beside
 # rmcp behind a plain jsonwebtoken check (crates/mcp-attack/examples/rmcp_plain.rs). Release builds, one after the other
 # in short rounds, so that a busy moment of the machine hits all alike.
 #
@@ -17,7 +17,7 @@ for tool in wrk curl jq taskset; do
   command -v "$tool" >/dev/null || { echo "bench.sh needs $tool" >&2; exit 1; }
 done
 
-cargo build --quiet --release --bin step4 --bin step6 --bin gen-token
+cargo build --quiet --release --bin step4 --bin step6 --bin step8 --bin gen-token
 cargo build --quiet --release -p mcp-core --example bare_axum
 cargo build --quiet --release -p mcp-attack --example rmcp_plain
 target=${CARGO_TARGET_DIR:-target}/release
@@ -59,7 +59,7 @@ free_port() {
 now_ms() { echo $(($(date +%s%N) / 1000000)); }
 
 declare -A port authorization
-names=(bare step4 step6 audited rmcp)
+names=(bare step4 step6 step8 audited rmcp)
 for name in "${names[@]}"; do port[$name]=$(free_port); done
 
 # start NAME COMMAND…: starts a server and notes how long it took to answer.
@@ -86,16 +86,18 @@ memory() { awk -v key="$2:" '$1 == key { printf "%.1f", $2 / 1024 }' "/proc/$(ca
 median() { sort -g | awk '{ v[NR] = $1 } END { print (NR % 2) ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2 }'; }
 column() { awk -v c="$2" '{ print $c }' "$work/$1.runs" | median; }
 
-for name in step6 audited rmcp; do
+for name in step6 step8 audited rmcp; do
   authorization[$name]="Bearer $("$target/gen-token" --key-dir "$work/keys" --server "http://localhost:${port[$name]}" --raw)"
 done
 start bare "$target/examples/bare_axum" "${port[bare]}"
 start step4 "$target/step4" --port "${port[step4]}"
 start step6 "$target/step6" --port "${port[step6]}" --key-dir "$work/keys"
+start step8 "$target/step8" --port "${port[step8]}" --key-dir "$work/keys"
 start audited "$target/step6" --port "${port[audited]}" --key-dir "$work/keys" --audit-accepted
 start rmcp "$target/examples/rmcp_plain" --port "${port[rmcp]}" --key-dir "$work/keys" \
   --issuer "http://localhost:${port[rmcp]}" --audience "http://localhost:${port[rmcp]}/mcp"
 idle=$(memory step6 VmRSS)
+idle8=$(memory step8 VmRSS)
 
 run() { # run NAME SECONDS
   taskset -c 1 wrk -t1 -c"$connections" -d"$2"s -s "$work/$1.lua" "http://127.0.0.1:${port[$1]}/mcp" |
@@ -119,6 +121,7 @@ done
 ratio() { paste "$work/$1.runs" "$work/$2.runs" | awk '{ print $1 / $5 }' | median; }
 jq -cn --argjson open "$(ratio step4 bare)" --argjson guard "$(ratio step6 step4)" --argjson guarded "$(ratio step6 bare)" \
   --argjson rmcp "$(ratio step6 rmcp)" --argjson audit "$(ratio audited step6)" \
+  --argjson policy "$(ratio step8 step6)" --argjson idle8 "$idle8" \
   --argjson idle "$idle" --argjson peak "$(memory step6 VmHWM)" --argjson ready "$(cat "$work/step6.ready")" \
-  '{step4_to_bare: $open, step6_to_step4: $guard, step6_to_bare: $guarded, step6_to_rmcp: $rmcp, audited_to_step6: $audit,
+  '{step4_to_bare: $open, step6_to_step4: $guard, step6_to_bare: $guarded, step6_to_rmcp: $rmcp, audited_to_step6: $audit, step8_to_step6: $policy, step8_idle_mib: $idle8,
     step6_idle_mib: $idle, step6_peak_mib: $peak, step6_ready_ms: $ready}'
