@@ -55,7 +55,7 @@ pub(crate) async fn consent(
     // One decision for each request and browser, whatever comes at the same time.
     let key = idp.sessions.answer_key(&browser, &asked.query);
     let _decided_here = idp.deciding.lock().await;
-    if let Some(answer) = idp.answered(&browser, &asked.query) {
+    if let Some(answer) = idp.answers.get(&key) {
         let same = answer.at.elapsed() < SAME_DECISION;
         return if same { redirect(&answer.location) } else { idp.already_answered() };
     }
