@@ -75,8 +75,8 @@ struct Args {
     /// Directory of keys: the private ones sign, the public ones are published.
     #[arg(long, default_value = "keys")]
     key_dir: PathBuf,
-    /// Seconds that an access token of this server lives; tests make it short.
-    #[arg(long, hide = true, default_value_t = 300)]
+    /// How long an access token of the authorization server lives, in seconds.
+    #[arg(long, default_value_t = 300)]
     access_token_lifetime: u64,
     /// Take the raw token in the header agent-session too, for agents that cannot set Authorization.
     #[arg(long)]

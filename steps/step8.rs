@@ -79,6 +79,9 @@ struct Args {
     /// Directory of keys: the private ones sign, the public ones are published.
     #[arg(long, default_value = "keys")]
     key_dir: PathBuf,
+    /// How long an access token of the authorization server lives, in seconds.
+    #[arg(long, default_value_t = 300)]
+    access_token_lifetime: u64,
     /// Take the raw token in the header agent-session too, for agents that cannot set Authorization.
     #[arg(long)]
     agent_session: bool,
@@ -131,6 +134,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     let resource = ProtectedResource::new(&audience.parse()?, [&issuer], scopes.split(' '))?;
     let idp = AuthorizationServer::builder(&issuer, Realm::from_json(REALM)?, Arc::clone(&keys))
         .resource(&audience)
+        .access_token_lifetime(Duration::from_secs(args.access_token_lifetime))
         .build()
         .await?;
     let verifier = JwtVerifier::with_directory(Arc::clone(&keys), &issuer, &audience);
