@@ -63,6 +63,11 @@ pub(crate) async fn authorize(
     headers: HeaderMap,
     RawQuery(query): RawQuery,
 ) -> Response {
+    // A picture or a frame on somebody's page is no person who wants to log in, and must not make this server fetch.
+    if headers.get("sec-fetch-dest").is_some_and(|destination| destination != "document") {
+        let why = "this is a page for a window of its own".to_owned();
+        return idp.refuse(Refusal::Page(StatusCode::BAD_REQUEST, why));
+    }
     let asked = match idp.understand(query.as_deref().unwrap_or_default(), from).await {
         Ok(asked) => asked,
         Err(refusal) => return idp.refuse(refusal),

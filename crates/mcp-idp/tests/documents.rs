@@ -139,6 +139,17 @@ async fn the_document_counts_at_the_token_endpoint() {
 }
 
 #[tokio::test]
+async fn a_picture_on_a_page_makes_nobody_fetch() {
+    let site = Site::start().await;
+    let server = Server::start_with(|builder| builder.local_client_documents(vec![site.root.clone()])).await;
+    for (destination, status) in [("image", 400), ("iframe", 400), ("document", 200)] {
+        let asked = server.http.get(server.ask(&site.url, &[CALLBACK])).header("sec-fetch-dest", destination);
+        assert_eq!(asked.send().await.unwrap().status(), status, "{destination}");
+        assert_eq!(site.fetched.load(Ordering::Relaxed), usize::from(destination == "document"), "{destination}");
+    }
+}
+
+#[tokio::test]
 async fn nothing_on_this_machine_is_fetched_unless_it_was_asked_for() {
     let site = Site::start().await;
     let server = Server::start().await;
