@@ -7,6 +7,7 @@
 #   start_program NAME COMMAND…                          the same for any command that says where it listens
 #   post BODY [CURL ARGS…]                               POSTs to $base/mcp; sets $status, $body, $head
 #   driven NAME COMMAND…                                 runs a driver, which prints `ok - NAME` and `not ok - NAME`
+#   judged NAME CODE OUT ERR                             counts what a driver has printed, and how it exited
 #   summary                                              the closing line; fails if anything failed
 
 set -euo pipefail
@@ -42,9 +43,13 @@ same() {
   if [ "$2" = "$3" ]; then ok "$1"; else fail "$1" "expected: $2"$'\n'"got:      $3"; fi
 }
 driven() {
-  local name=$1 line code=0 red=0
+  local name=$1 code=0
   shift
   "$@" >"$work/out" 2>"$work/err" || code=$?
+  judged "$name" "$code" "$work/out" "$work/err"
+}
+judged() {
+  local name=$1 code=$2 line red=0
   while IFS= read -r line; do
     case $line in
       'ok - '*) ok "$name ${line#ok - }" ;;
@@ -53,10 +58,10 @@ driven() {
         fail "$name ${line#not ok - }"
         ;;
     esac
-  done <"$work/out"
+  done <"$3"
   # A driver that died has not said so itself.
-  if [ "$code" -ne 0 ] && [ "$red" -eq 0 ] || [ ! -s "$work/out" ]; then
-    fail "$name exits with $code" "$(tail -n 20 "$work/err")"
+  if [ "$code" -ne 0 ] && [ "$red" -eq 0 ] || [ ! -s "$3" ]; then
+    fail "$name exits with $code" "$(tail -n 20 "$4")"
   fi
 }
 summary() {

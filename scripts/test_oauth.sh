@@ -43,22 +43,10 @@ run() {
 
 # outcome CLIENT SCENARIO [NAME]: waits for it and reports its checks; sets $name, $visits and $granted.
 outcome() {
-  local line red=0 dir=$work/$1-$2
+  local dir=$work/$1-$2
   name="${1%.*} ${3:-$2}"
   wait "$(cat "$dir/pid")" || true
-  while IFS= read -r line; do
-    case $line in
-      'ok - '*) ok "$name ${line#ok - }" ;;
-      'not ok - '*)
-        red=1
-        fail "$name ${line#not ok - }"
-        ;;
-    esac
-  done <"$dir/out"
-  # A driver that died has not said so itself.
-  if [ -e "$dir/code" ] && [ "$red" -eq 0 ] || [ ! -s "$dir/out" ]; then
-    fail "$name exits with $(cat "$dir/code" 2>/dev/null || echo 0)" "$(tail -n 20 "$dir/err")"
-  fi
+  judged "$name" "$(cat "$dir/code" 2>/dev/null || echo 0)" "$dir/out" "$dir/err"
   granted=$(cat "$dir/granted" 2>/dev/null || echo '{}')
   # Another one of the same scenario may follow.
   visits=$work/visits

@@ -191,7 +191,7 @@ impl Idp {
         if known.as_deref() != Some(&client) {
             if known.is_none() {
                 // Forgotten like one that registers itself, until a person lets it in; it is made anew when it is needed.
-                self.registrations.added(client.client_id.clone(), from);
+                self.registrations.added(store, client.client_id.clone(), from).await;
             }
             self.engine.register_client(client).await.map_err(|error| {
                 tracing::error!(%error, "the client of a metadata document");

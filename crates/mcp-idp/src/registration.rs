@@ -89,9 +89,7 @@ pub(crate) async fn register(
             engine.engine.register_client(client).await.map_err(storage)?;
         }
         // Here, where it happens whether the client waits for its answer or not.
-        if let Some(oldest) = engine.registrations.added(id, from) {
-            engine.registrations.forget(engine.engine.store(), &oldest).await;
-        }
+        engine.registrations.added(engine.engine.store(), id, from).await;
         information.metadata.scope = Some(default.to_string()).filter(|scope| !scope.is_empty());
         Ok(information)
     });
@@ -145,7 +143,13 @@ impl Registrations {
 
     /// Takes down a client, and who has brought it. If there are too many then, one of the address that has brought the
     /// most is to be forgotten: whoever floods pays for it.
-    pub(crate) fn added(&self, id: ClientId, from: IpAddr) -> Option<ClientId> {
+    pub(crate) async fn added(&self, store: &impl Storage, id: ClientId, from: IpAddr) {
+        if let Some(oldest) = self.take_down(id, from) {
+            self.forget(store, &oldest).await;
+        }
+    }
+
+    fn take_down(&self, id: ClientId, from: IpAddr) -> Option<ClientId> {
         let mut unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
         unused.push_back(Unused { since: Instant::now(), from: asker(from), id });
         if unused.len() <= MOST_UNUSED {
@@ -233,29 +237,33 @@ mod tests {
         for id in ["used", "unused", "late"] {
             store.put_client(client(id)).await.unwrap();
             if id != "late" {
-                registrations.added(ClientId::new(id), ALICE);
+                registrations.take_down(ClientId::new(id), ALICE);
             }
         }
         registrations.used(&ClientId::new("used"));
         tokio::time::advance(UNUSED / 2).await;
-        registrations.added(ClientId::new("late"), ALICE);
+        registrations.take_down(ClientId::new("late"), ALICE);
         tokio::time::advance(UNUSED / 2).await;
         registrations.sweep(&store).await;
         let known = async |id: &str| store.get_client(&ClientId::new(id)).await.unwrap().is_some();
         assert_eq!((known("used").await, known("unused").await, known("late").await), (true, false, true));
     }
 
-    #[test]
-    fn whoever_floods_pays_for_it() {
+    #[tokio::test]
+    async fn whoever_floods_pays_for_it() {
         let registrations = registrations();
         let mallory: IpAddr = "203.0.113.7".parse().unwrap();
-        assert_eq!(registrations.added(ClientId::new("alice's"), ALICE), None);
+        assert_eq!(registrations.take_down(ClientId::new("alice's"), ALICE), None);
         for n in 1..MOST_UNUSED {
-            assert_eq!(registrations.added(ClientId::new(n.to_string()), mallory), None, "{n}");
+            assert_eq!(registrations.take_down(ClientId::new(n.to_string()), mallory), None, "{n}");
         }
-        assert_eq!(registrations.added(ClientId::new("another"), ALICE), Some(ClientId::new("1")));
+        assert_eq!(registrations.take_down(ClientId::new("another"), ALICE), Some(ClientId::new("1")));
         registrations.used(&ClientId::new("2"));
-        assert_eq!(registrations.added(ClientId::new("one more"), mallory), None);
-        assert_eq!(registrations.added(ClientId::new("too many"), mallory), Some(ClientId::new("3")));
+        assert_eq!(registrations.take_down(ClientId::new("one more"), mallory), None);
+        assert_eq!(registrations.take_down(ClientId::new("too many"), mallory), Some(ClientId::new("3")));
+        let store = MemoryStorage::new();
+        store.put_client(client("4")).await.unwrap();
+        registrations.added(&store, ClientId::new("still more"), mallory).await;
+        assert!(store.get_client(&ClientId::new("4")).await.unwrap().is_none(), "it goes from the store too");
     }
 }
