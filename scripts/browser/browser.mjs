@@ -108,9 +108,13 @@ export async function listen(host, handler) {
   return { server, port, url: `http://${host.includes(':') ? `[${host}]` : host}:${port}` };
 }
 
-// What has the focus, by its id, or by what it says.
+// What has the focus, by its id, or by what it says. `autofocus` is given with a picture, which may come after the load
+// event, and before its animation frames: what is typed earlier is lost.
 export const focused = (page) =>
-  page.evaluate(() => document.activeElement.id || document.activeElement.innerText?.trim().slice(0, 40));
+  page.evaluate(async () => {
+    await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+    return document.activeElement.id || document.activeElement.innerText?.trim().slice(0, 40);
+  });
 
 export async function tabTo(page, what) {
   const passed = [];

@@ -161,6 +161,7 @@ await scene('deny', async (page, same) => {
 await scene('keyboard', async (page, same) => {
   const asked = await ask();
   await page.goto(asked.url);
+  same('starts in the first field', await focused(page), 'username');
   await page.keyboard.type('alice');
   await page.keyboard.press('Tab');
   await page.keyboard.type(PASSWORDS.alice);
