@@ -2,8 +2,9 @@
 # Keycloak for trying things out on this machine, with the realms of keycloak/*.json. Loopback only, and with a password
 # that everybody knows (admin/admin): nothing for a network.
 #
-#   scripts/keycloak.sh start [--proxy] [--no-download] [OPTIONS]   returns when the realms answer
-#   scripts/keycloak.sh stop|status|reset [OPTIONS]                 reset: the realms are imported anew at the next start
+#   scripts/keycloak.sh start [OPTIONS]        returns when the realms answer
+#   scripts/keycloak.sh stop|status [OPTIONS]
+#   scripts/keycloak.sh reset [OPTIONS]        stops it; the next start imports the realms anew
 #   scripts/keycloak.sh logs [-f] [OPTIONS]
 #
 #   --proxy           published as http://localhost:9090, for scripts/proxy.sh in front of it
@@ -22,89 +23,59 @@ set -euo pipefail
 version=26.7.4
 image=quay.io/keycloak/keycloak:$version
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+source "$here/scripts/service.sh"
 # Half a gigabyte resident instead of 620 MB, and a faster start: it serves one person, not for weeks.
 heap='-Xms64m -Xmx384m'
 compiler='-XX:TieredStopAtLevel=1'
 
-say() { printf '%s\n' "$*" >&2; }
-die() {
-  say "keycloak.sh: $*"
-  exit 1
-}
-usage() {
-  say "keycloak.sh: $*"
-  sed -n '5,15s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
-  exit 2
-}
-
-[ $# -gt 0 ] || usage 'what shall it do?'
-action=$1
-shift
+action=${1:-}
 case $action in
-  start | stop | status | logs | reset) ;;
-  *) usage "there is no $action" ;;
+  start | stop | status | logs | reset) shift ;;
+  *) usage 'what shall it do?' ;;
 esac
 port=8080 hostname='' state=${XDG_STATE_HOME:-$HOME/.local/state}/mcp-keycloak realm_files=() deadline=240
-download=true follow=false
-number() {
-  if ! [[ $2 =~ ^[1-9][0-9]{0,4}$ ]] || [ "$2" -gt 65535 ]; then usage "$1 $2 is not between 1 and 65535"; fi
-}
+download=true follow=false proxy=false
 while [ $# -gt 0 ]; do
   case $1 in
     --hostname | --port | --state | --realm-file | --deadline) [ -n "${2:-}" ] || usage "$1 needs a value" ;;
   esac
   case $1 in
-    --proxy) hostname=http://localhost:9090 ;;
+    --proxy) proxy=true ;;
     --hostname) hostname=${2%/} && shift ;;
-    --port) number "$1" "$2" && port=$((10#$2)) && shift ;;
+    --port) port_number "$1" "$2" && port=$2 && shift ;;
     --state) state=$2 && shift ;;
     --realm-file) realm_files+=("$2") && shift ;;
-    --deadline) number "$1" "$2" && deadline=$2 && shift ;;
+    --deadline)
+      [[ $2 =~ ^[1-9][0-9]{0,3}$ ]] || usage "--deadline $2 is no number of seconds"
+      deadline=$2 && shift
+      ;;
     --no-download) download=false ;;
     -f) [ "$action" = logs ] || usage "-f is for logs" && follow=true ;;
     *) usage "unknown option $1" ;;
   esac
   shift
 done
-hostname=${hostname:-http://localhost:$port}
+if [ -z "$hostname" ]; then
+  hostname=http://localhost:$port
+  if $proxy; then hostname=http://localhost:9090; fi
+fi
 [[ $hostname =~ ^https?://[^/?#[:space:]]+(/[^?#[:space:]]*)?$ ]] || usage "--hostname $hostname is no http(s) URL"
 [ ${#realm_files[@]} -gt 0 ] || realm_files=("$here"/keycloak/mcp-realm*.json)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/mcp-keycloak
 case $state in /*) ;; *) state=$PWD/$state ;; esac
-# What runs, as `name=value` lines; the log; and a Keycloak of its own, which is links to the distribution, its own
-# configuration, and the database.
-record=$state/running log=$state/keycloak.log server=$state/server
+# $server: a Keycloak of its own, which is links to the distribution, its own configuration, and the database.
+log=$state/keycloak.log server=$state/server
 
-recorded() { [ ! -f "$record" ] || sed -n "s/^$1=//p" "$record" | head -n 1; }
-# When a process began: a pid alone may have become somebody else's.
-began() {
-  if [ -r "/proc/$1/stat" ]; then
-    sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
-  else
-    LC_ALL=C ps -o lstart= -p "$1" 2>/dev/null
-  fi
-}
+# A label of the container that has our name, if there is one.
+label() { docker inspect -f "{{index .Config.Labels \"mcp-keycloak.$1\"}}" "mcp-keycloak-$port" 2>/dev/null || true; }
 # ours: what the record says runs does, and is what was started.
 ours() {
-  local pid
   case $(recorded how) in
     docker) [ "$(docker inspect -f '{{.State.Running}} {{index .Config.Labels "mcp-keycloak.state"}}' "$(recorded container)" 2>/dev/null)" = "true $state" ] ;;
-    java)
-      pid=$(recorded pid)
-      [[ $pid =~ ^[1-9][0-9]*$ ]] && [ -n "$(recorded began)" ] && [ "$(began "$pid")" = "$(recorded began)" ]
-      ;;
+    java) alive ;;
     *) return 1 ;;
   esac
 }
-# One at a time: a second start waits for the first, and then finds it running.
-lock() {
-  mkdir -p "$state" || die "$state cannot be made"
-  if command -v flock >/dev/null; then
-    exec 9>"$state/lock"
-    flock -w "$deadline" 9 || die "another start or stop holds $state/lock"
-  fi
-}
-
 report() {
   local what
   case $(recorded how) in
@@ -113,8 +84,6 @@ report() {
   esac
   echo "$(recorded hostname) (port $(recorded port)): Keycloak $(recorded version), $what, from $(recorded from)"
 }
-
-listening() { (exec 3<>"/dev/tcp/$1/$port") 2>/dev/null; }
 
 # ---- which Keycloak
 
@@ -143,7 +112,7 @@ fetch() {
   [ ! -f "$home/bin/kc.sh" ] || return 0
   archive=$repo/org/keycloak/keycloak-quarkus-dist/$version/keycloak-quarkus-dist-$version.tar.gz
   if [ ! -f "$archive" ] || [ ! -f "$archive.sha1" ]; then
-    $download || { say "keycloak.sh: Keycloak $version would have to be downloaded (170 MB), and --no-download forbids it"; exit 3; }
+    $download || { say "$program: Keycloak $version would have to be downloaded (170 MB), and --no-download forbids it"; exit 3; }
     command -v mvn >/dev/null || die "no Keycloak here. Install one of: Docker; Maven (Debian: apt-get install maven); or unpack Keycloak $version and set KEYCLOAK_HOME"
     say "downloading Keycloak $version through Maven (170 MB)"
     [ ! -t 2 ] || quiet=()
@@ -182,17 +151,25 @@ choose() {
 
 # ---- start
 
-# The realm files under the names that Keycloak insists on; sets $realms.
-gather() {
+# What a running one has to agree in with the one that is asked for.
+settings() { echo "${realms[*]}, $(if $proxy; then echo behind a proxy; else echo no proxy; fi)"; }
+# Sets $realms.
+name_realms() {
   local file realm
   realms=()
-  rm -rf "$server/data/import"
-  mkdir -p "$server/data/import"
   for file in "${realm_files[@]}"; do
     realm=$(jq -er .realm "$file" 2>/dev/null) || die "$file is not a realm export (JSON with \`realm\`)"
-    [[ $realm =~ ^[A-Za-z0-9._-]+$ ]] || die "$file: the realm's name is $realm"
-    cp "$file" "$server/data/import/$realm-realm.json"
+    [[ $realm =~ ^[A-Za-z0-9._-]+$ ]] || die "$file: $realm is no name of a realm here"
     realms+=("$realm")
+  done
+}
+# The realm files, under the names that Keycloak insists on.
+gather() {
+  local next
+  rm -rf "$server/data/import"
+  mkdir -p "$server/data/import"
+  for ((next = 0; next < ${#realms[@]}; next++)); do
+    cp "${realm_files[next]}" "$server/data/import/${realms[next]}-realm.json"
   done
 }
 # A Keycloak whose files may be written: it compiles its configuration into lib/quarkus, half a minute's work, so what
@@ -221,128 +198,110 @@ keep_compiled() {
   mv "$partial/it" "$compiled" 2>/dev/null || true
   rm -rf "$partial"
 }
-write_record() {
-  printf '%s\n' "how=$how" "$@" "port=$port" "hostname=$hostname" "version=$version" >"$record.new"
-  mv "$record.new" "$record"
-}
+recorded_as() { record "how=$how" "$@" "port=$port" "hostname=$hostname" "settings=$(settings)" "version=$version"; }
 spawn() {
-  local pid arguments=(start-dev --import-realm --hostname="$hostname") container
+  local arguments=(start-dev --import-realm --hostname="$hostname") container=mcp-keycloak-$port
+  # The addresses of the proxy's callers, for the policy Trusted Hosts.
+  if $proxy; then arguments+=(--proxy-headers=xforwarded); fi
   if [ "$how" = docker ]; then
-    container=mcp-keycloak-$port
-    # One of ours that has been stopped keeps its database; with other settings it is of no use.
-    if [ "$(docker inspect -f '{{index .Config.Labels "mcp-keycloak.state"}} {{index .Config.Labels "mcp-keycloak.run"}}' "$container" 2>/dev/null)" = "$state $image $hostname" ]; then
-      docker start "$container" >/dev/null
+    # One of ours that was stopped keeps its database, but not under other settings.
+    if [ "$(label state)" = "$state" ] && [ "$(label run)" = "$image ${arguments[*]}" ]; then
+      docker start "$container" >/dev/null || die "docker could not start $container"
     else
-      if [ "$(docker inspect -f '{{index .Config.Labels "mcp-keycloak.state"}}' "$container" 2>/dev/null)" = "$state" ]; then
-        docker rm -f "$container" >/dev/null
-      fi
-      docker run -d --name "$container" --label "mcp-keycloak.state=$state" --label "mcp-keycloak.run=$image $hostname" \
+      if [ "$(label state)" = "$state" ]; then docker rm -f "$container" >/dev/null; fi
+      docker run -d --name "$container" --label "mcp-keycloak.state=$state" \
+        --label "mcp-keycloak.run=$image ${arguments[*]}" \
         --memory 1g -p "127.0.0.1:$port:8080" -v "$server/data/import:/opt/keycloak/data/import:ro" \
         -e KC_BOOTSTRAP_ADMIN_USERNAME=admin -e KC_BOOTSTRAP_ADMIN_PASSWORD=admin \
         -e JAVA_OPTS_KC_HEAP="$heap" -e JAVA_OPTS_APPEND="$compiler" "$image" "${arguments[@]}" >/dev/null ||
         die "docker could not run $image"
     fi
-    write_record "container=$container" "from=Docker ($image)"
+    recorded_as "container=$container" "from=Docker ($image)"
     return
   fi
   lay_out
   arguments+=(--http-host=127.0.0.1 --http-port="$port")
-  (
-    # Settings of another Keycloak are none of ours.
-    # shellcheck disable=SC2086 # names, one each
-    unset ${!KC_@} ${!JAVA_OPTS@} JAVA_ADD_OPENS JAVA_LOCALE PRINT_ENV DEBUG
-    export KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=admin JAVA="$java"
-    export JAVA_OPTS_KC_HEAP="$heap" JAVA_OPTS_APPEND="$compiler"
-    cd "$server"
-    # A session of its own: it outlives this script and its terminal.
-    if command -v setsid >/dev/null; then
-      setsid "$server/bin/kc.sh" "${arguments[@]}" </dev/null >"$log" 2>&1 9>&- &
-    else
-      set -m
-      nohup "$server/bin/kc.sh" "${arguments[@]}" </dev/null >"$log" 2>&1 9>&- &
-    fi
-    echo $! >"$state/pid.new"
-  )
-  pid=$(cat "$state/pid.new")
-  rm -f "$state/pid.new"
-  write_record "pid=$pid" "group=$pid" "began=$(began "$pid")" "from=$home"
+  # Settings of another Keycloak are none of ours.
+  # shellcheck disable=SC2086 # names, one each
+  unset ${!KC_@} ${!JAVA_OPTS@} JAVA_ADD_OPENS JAVA_LOCALE PRINT_ENV DEBUG
+  export KC_BOOTSTRAP_ADMIN_USERNAME=admin KC_BOOTSTRAP_ADMIN_PASSWORD=admin JAVA="$java"
+  export JAVA_OPTS_KC_HEAP="$heap" JAVA_OPTS_APPEND="$compiler"
+  detached "$server/bin/kc.sh" "${arguments[@]}"
+  recorded_as "pid=$pid" "group=$pid" "began=$(began "$pid")" "from=$home"
 }
 # kc.sh waits for the server, which is its child; from here on that one is meant, so that whoever kills the pid that
 # `status` shows kills Keycloak.
 record_server() {
-  local shell pid
-  [ "$how" = java ] || return 0
+  local shell
   shell=$(recorded pid)
   pid=$(ps -A -o pid= -o ppid= | awk -v parent="$shell" '$2 == parent { print $1; exit }')
-  write_record "pid=${pid:-$shell}" "group=$shell" "began=$(began "${pid:-$shell}")" "from=$home"
+  pid=${pid:-$shell}
+  recorded_as "pid=$pid" "group=$shell" "began=$(began "$pid")" "from=$home"
 }
 tail_of_log() {
   if [ "$how" = docker ]; then docker logs --tail 20 "$(recorded container)" 2>&1; else tail -n 20 "$log"; fi | sed 's/^/  | /' >&2
 }
 
+# Until every realm's discovery document is there: it is, once the realm has been imported.
+await() {
+  local realm began_at=$SECONDS
+  for realm in "${realms[@]}"; do
+    # No proxy: it is for the world outside.
+    until curl -sf --noproxy '*' --max-time 5 -o /dev/null "http://127.0.0.1:$port/realms/$realm/.well-known/openid-configuration"; do
+      if ! ours; then
+        say "$program: Keycloak ended instead of starting:"
+        tail_of_log
+        rm -f "$state/running"
+        exit 1
+      fi
+      if [ $((SECONDS - began_at)) -ge "$deadline" ]; then
+        say "$program: realm $realm does not answer after $deadline s:"
+        tail_of_log
+        end
+        exit 1
+      fi
+      sleep 0.3
+    done
+  done
+}
 start() {
-  local began_at=$SECONDS realm next=0
+  local begun=$SECONDS tool
   for tool in curl jq; do command -v "$tool" >/dev/null || die "$tool is missing"; done
+  name_realms
   lock
   if ours; then
-    [ "$(recorded port) $(recorded hostname)" = "$port $hostname" ] ||
-      die "it runs already, but as $(recorded hostname) on port $(recorded port); stop it first, or give it another --state"
+    [ "$(recorded port) $(recorded hostname) $(recorded settings)" = "$port $hostname $(settings)" ] ||
+      die "it runs already, otherwise: $(report) ($(recorded settings)); stop it first, or give this one another --state"
+    how=$(recorded how)
+    # The start before this one may have been interrupted.
+    await
     echo "already running: $(report)"
     return
   fi
-  if listening 127.0.0.1 || listening ::1; then die "port $port is in use by another program; stop that, or choose another --port"; fi
+  free_port
   choose
   gather
-  rm -f "$record"
+  rm -f "$state/running"
   spawn
-  say "starting Keycloak $version as $hostname (the first time it compiles its configuration, half a minute)"
-  while [ $next -lt ${#realms[@]} ]; do
-    realm=${realms[next]}
-    if ! ours; then
-      say "keycloak.sh: Keycloak ended instead of starting:"
-      tail_of_log
-      rm -f "$record"
-      exit 1
-    fi
-    # No proxy: it is for the world outside. The discovery document is there once the realm has been imported.
-    if curl -sf --noproxy '*' --max-time 5 -o /dev/null "http://127.0.0.1:$port/realms/$realm/.well-known/openid-configuration"; then
-      next=$((next + 1))
-      continue
-    fi
-    if [ $((SECONDS - began_at)) -ge "$deadline" ]; then
-      say "keycloak.sh: realm $realm does not answer after $deadline s:"
-      tail_of_log
-      end
-      exit 1
-    fi
-    sleep 0.3
-  done
-  record_server
-  if [ "$how" = java ]; then keep_compiled; fi
-  echo "ready after $((SECONDS - began_at)) s: $(report)"
+  say "starting Keycloak $version as $hostname"
+  if [ "$how" = java ] && [ ! -d "$compiled" ]; then say 'it compiles its configuration this once, which takes half a minute'; fi
+  await
+  if [ "$how" = java ]; then
+    record_server
+    keep_compiled
+  fi
+  echo "ready after $((SECONDS - begun)) s: $(report)"
   echo "realms ${realms[*]}; administration at $hostname/admin with admin/admin, for this machine only"
 }
 
 # ---- stop
 
-# end: ends what the record names, if it is ours; KILL is for what TERM has not ended.
+# Ends what the record names, if it is ours.
 end() {
-  local pid tries
   if ours; then
-    if [ "$(recorded how)" = docker ]; then
-      docker stop "$(recorded container)" >/dev/null
-    else
-      pid=$(recorded pid)
-      kill -TERM "$pid" 2>/dev/null || true
-      for ((tries = 0; tries < 150; tries++)); do
-        ours || break
-        sleep 0.1
-      done
-      # The group: kc.sh and the server, whichever of them the record meant.
-      if ours; then kill -KILL -- "-$(recorded group)" 2>/dev/null || true; fi
-    fi
+    if [ "$(recorded how)" = docker ]; then docker stop "$(recorded container)" >/dev/null; else ended; fi
   fi
-  rm -f "$record"
+  rm -f "$state/running"
 }
 stop() {
   if [ ! -d "$state" ]; then
@@ -354,7 +313,7 @@ stop() {
     end
     echo 'stopped'
   else
-    rm -f "$record"
+    rm -f "$state/running"
     echo 'not running'
   fi
 }
@@ -364,11 +323,11 @@ case $action in
   stop) stop ;;
   reset)
     stop
-    if command -v docker >/dev/null && [ "$(docker inspect -f '{{index .Config.Labels "mcp-keycloak.state"}}' "mcp-keycloak-$port" 2>/dev/null)" = "$state" ]; then
-      docker rm -f "mcp-keycloak-$port" >/dev/null
+    if command -v docker >/dev/null; then
+      # shellcheck disable=SC2046 # ids, one each
+      docker rm -f $(docker ps -aq --filter "label=mcp-keycloak.state=$state" 2>/dev/null) >/dev/null 2>&1 || true
     fi
-    rm -rf "$server" "$log" "$state/lock"
-    rmdir "$state" 2>/dev/null || true
+    rm -rf "$server" "$log"
     echo 'the next start imports the realms anew'
     ;;
   status)
