@@ -82,6 +82,7 @@ impl Settings {
         self.port = port;
         if self.rows.resource_follows {
             let before = std::mem::replace(&mut self.resource, local(port, &self.path));
+            // Some name the resource, as the end of a clause.
             for notice in &mut self.notices {
                 *notice = notice.replace(&format!("{before};"), &format!("{};", self.resource));
             }
