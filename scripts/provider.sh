@@ -1,6 +1,7 @@
 # Sourced by the tests that run against an identity provider with Keycloak's URLs: mcp-idp always, and Keycloak where it
 # can be had. What is asserted is the same for both.
 #
+#   run_keycloak STATE [ARGS…]    starts one with scripts/keycloak.sh; sets $KEYCLOAK_TEST_URL
 #   providers                     sets $providers to those that can be run; skips the others by name
 #   provide NAME PORT             starts one (Keycloak once for all) that knows the people of the tutorial, for an MCP
 #                                 server at http://localhost:PORT/mcp; sets $provider, $provider_url, $realm, $issuer,
@@ -10,8 +11,8 @@
 #   claims                        what the token on standard input says
 #   admin METHOD PATH [CURL ARGS…]  Keycloak's Admin REST API, below /admin/realms
 #
-# A Keycloak that runs for tests is named by KEYCLOAK_TEST_URL (administrator admin, admin); without it one is started,
-# unless it would have to be downloaded first.
+# A Keycloak that runs for tests is named by KEYCLOAK_TEST_URL (administrator admin, admin), or `none`; without it one is
+# started, unless it would have to be downloaded first.
 cargo build --quiet -p mcp-idp
 
 free_port() {
@@ -24,21 +25,25 @@ free_port() {
   echo "$port"
 }
 
+# run_keycloak STATE [ARGS…]: fails without one, and says why; else sets and exports $KEYCLOAK_TEST_URL.
+run_keycloak() {
+  local port
+  port=$(free_port)
+  scripts/keycloak.sh start --port "$port" --state "$@" || return
+  export KEYCLOAK_TEST_URL=http://localhost:$port
+}
+
 providers() {
-  local code=0
   providers=(mcp-idp)
   if [ -z "${KEYCLOAK_TEST_URL:-}" ]; then
-    local port
-    port=$(free_port)
-    scripts/keycloak.sh start --no-download --port "$port" --state "$work/keycloak" >"$work/keycloak.log" 2>&1 || code=$?
-    if [ "$code" -ne 0 ]; then
-      skip "${0##*/} against Keycloak" "$(tail -n 1 "$work/keycloak.log")"
-      return
-    fi
-    KEYCLOAK_TEST_URL=http://localhost:$port
     at_exit "scripts/keycloak.sh stop --state $work/keycloak >/dev/null 2>&1"
+    run_keycloak "$work/keycloak" --no-download >"$work/keycloak.log" 2>&1 || KEYCLOAK_TEST_URL=none
   fi
-  providers+=(keycloak)
+  if [ "$KEYCLOAK_TEST_URL" = none ]; then
+    skip "${0##*/} against Keycloak" "$(tail -n 1 "$work/keycloak.log" 2>/dev/null || echo 'there is none here')"
+  else
+    providers+=(keycloak)
+  fi
 }
 
 provide() {
