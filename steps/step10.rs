@@ -15,6 +15,7 @@
 //! ```
 
 use std::{
+    env,
     future::IntoFuture,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -34,7 +35,9 @@ use axum::{
 };
 use clap::Parser;
 use mcp_auth::{
-    self as auth, Challenge, Guard, InitialScopes, Policy, Principal, ProtectedResource, cors,
+    self as auth, Challenge, ClientCredentials, Either, Guard, InitialScopes, Introspection, IntrospectionProblem,
+    JwtVerifier, Policy, Principal, ProtectedResource, RemoteKeySet, TokenVerifier, VerifiedTokens, cors,
+    keys::PublicKey,
 };
 use mcp_core::{
     Caller, McpServer, Tool,
@@ -45,7 +48,7 @@ use mcp_core::{
     prompts::{Greeting, Help},
     tools::{Add, Echo, GetTime, Multiply, ServerStats, WhoAmI},
 };
-use mcp_settings::Settings;
+use mcp_settings::{Key, KeySource, Settings, SettingsError, Sources, Verification};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -119,14 +122,25 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let _log = logging::init(args.log_format);
-    if args.setup {
-        return set_up(&args).await;
+    let settings = args.settings()?;
+    if args.print_config {
+        println!("{settings}");
+        return Ok(());
     }
-    let (listeners, port) = listen(&args.host, args.port).await?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
+    let (listeners, port) = listen(&settings.host, settings.port).await?;
+    let settings = settings.listening_on(port);
 
-    let policy = Policy::mcp().tool_scope("run_js", "mcp:run")?.tool_role(ServerStats::NAME, "admin");
+    // Strict: who may only read gets no prompt. With a scope of its own, everything needs that one.
+    let policy = match &settings.one_scope {
+        Some(scope) => Policy::one_scope(scope)?,
+        None => Policy::strict(),
+    };
+    let policy = policy.tool_scope("run_js", "mcp:run")?.tool_role(ServerStats::NAME, "admin");
     let deciding = policy.clone();
-    let mcp = McpServer::builder("step9", env!("CARGO_PKG_VERSION"))
+    let mcp = McpServer::builder("step10", env!("CARGO_PKG_VERSION"))
         .instructions("A tutorial server: echo, the time of day, arithmetic, and who you are.")
         .tool(Echo)
         .tool(GetTime)
@@ -139,15 +153,10 @@ async fn run(args: Args) -> anyhow::Result<()> {
         .authorize(move |extensions, operation| permit(&deciding, extensions, operation))
         .build()?;
 
-    // Configured strings, never taken from a request: Keycloak's realm has the same two.
-    let issuer = format!("{}/realms/{}", args.keycloak_url, args.realm);
-    let audience = format!("http://localhost:{port}/mcp");
     let scopes = policy.initial_scopes(InitialScopes::All);
-    let resource = ProtectedResource::new(&audience.parse()?, [&issuer], scopes.split(' '))?;
-    // Fetched in the background: whether Keycloak is there yet or not, the server is.
-    let keys = RemoteKeySet::of_issuer(&issuer)?.start();
-    let verifier = JwtVerifier::with_key_set(Arc::clone(&keys), &issuer, &audience);
-    let guard = Guard::new(VerifiedTokens::new(verifier, REMEMBERED_TOKENS))
+    let resource = ProtectedResource::new(&settings.resource.parse()?, [&settings.issuer], scopes.split(' '))?;
+    let (verifier, vouching) = verifier(&settings, &policy.initial_scopes(InitialScopes::Least)).await?;
+    let guard = Guard::new(verifier)
         .protects(resource.clone())
         .challenge(Challenge::new().scope(&policy.initial_scopes(args.initial_scopes))?)
         .agent_session(args.agent_session)
@@ -155,34 +164,79 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     let app = Router::new()
         .route("/health", get(health))
-        .route_service("/mcp", (guard, MapRequestLayer::new(introduce)).layer(Endpoint::new(mcp).into_service()))
-        .with_state((keys, audience, issuer))
+        .route_service(
+            &settings.path,
+            (guard, MapRequestLayer::new(introduce)).layer(Endpoint::new(mcp).into_service()),
+        )
+        .with_state((vouching, settings.clone()))
         // Outermost, so that a page of another site reaches nothing at all; then the question whether a page may ask, which
         // comes without a token.
-        .layer((DnsRebindingLayer::for_listener(&args.host), cors()))
+        .layer((DnsRebindingLayer::for_listener(&settings.host), cors()))
         // Except what is for everybody to read.
         .merge(resource.into_router());
 
-    serve(app, listeners, &args.host, port).await
+    serve(app, listeners, &settings.host, port).await
 }
 
-/// Makes what is missing of the realm, and checks the whole of it. What is there stays as it is.
-async fn set_up(args: &Args) -> anyhow::Result<()> {
-    let keycloak = Keycloak::new(&args.keycloak_url, "admin", &args.admin_password)?;
-    if !keycloak.answers().await {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/keycloak.sh");
-        let started = Command::new(script).args(["start", "--url", &args.keycloak_url]).status();
-        anyhow::ensure!(started.context(script)?.success(), "no Keycloak at {}", args.keycloak_url);
+impl Args {
+    /// Flags beat the environment, the environment beats the file, and the file the defaults.
+    fn settings(&self) -> Result<Settings, SettingsError> {
+        Sources::new(DEFAULT_ENV)
+            .file(self.env.as_ref())
+            .flag("--host", Key::Host, self.host.as_ref())
+            .flag("--port", Key::Port, self.port)
+            .flag("--mcp-server-url", Key::McpServerUrl, self.mcp_server_url.as_ref())
+            .flag("--keycloak-url", Key::KeycloakUrl, self.keycloak_url.as_ref())
+            .flag("--realm", Key::KeycloakRealm, self.realm.as_ref())
+            .flag("--issuer", Key::JwtIssuer, self.issuer.as_ref())
+            .flag("--audience", Key::JwtAudience, self.audience.as_ref())
+            .environment(env::vars_os())
+            .load()
     }
-    let plan = RealmPlan::from_json(REALM)?
-        .named(&args.realm)
-        .protecting(&format!("http://localhost:{}/mcp", args.port));
-    for change in keycloak.set_up(&plan).await? {
-        println!("made {change}");
+}
+
+/// Who vouches for tokens, as /health asks how they are.
+#[derive(Clone)]
+enum Vouching {
+    Keys(Arc<RemoteKeySet>),
+    OneKey,
+    Introspection(Introspection),
+}
+
+/// Introspection where the server has a client's id and secret for it, signatures otherwise.
+async fn verifier(settings: &Settings, scope: &str) -> anyhow::Result<(impl TokenVerifier + use<>, Vouching)> {
+    let (issuer, audience) = (settings.issuer.as_str(), settings.audience.as_str());
+    let remote = |keys: Arc<RemoteKeySet>| {
+        (JwtVerifier::with_key_set(Arc::clone(&keys), issuer, audience), Vouching::Keys(keys))
+    };
+    let (verifier, vouching) = match &settings.verification {
+        Verification::Introspection { client_id, client_secret } => {
+            let client = ClientCredentials::new(client_id, client_secret.expose());
+            let introspection = Introspection::builder(issuer, audience, client)?.start();
+            try_out(&introspection, scope).await?;
+            return Ok((Either::Left(introspection.clone()), Vouching::Introspection(introspection)));
+        }
+        Verification::Keys(KeySource::Issuer) => remote(RemoteKeySet::of_issuer(issuer)?.start()),
+        Verification::Keys(KeySource::Url(url)) => remote(RemoteKeySet::builder(url.as_str())?.start()),
+        Verification::Keys(KeySource::Pem(pem)) => {
+            let key = PublicKey::from_pem(pem.as_bytes())?;
+            (JwtVerifier::with_keys(vec![key], issuer, audience), Vouching::OneKey)
+        }
+    };
+    Ok((Either::Right(VerifiedTokens::new(verifier, REMEMBERED_TOKENS)), vouching))
+}
+
+/// Asks about a token before anybody else's depends on it. The server ends where no token could ever be good; what mends
+/// itself it waits for; and what it has found out about its own token alone it says.
+async fn try_out(introspection: &Introspection, scope: &str) -> anyhow::Result<()> {
+    use IntrospectionProblem::{BelievesAnything, ClientRefused, Discovery, NoAnswer, NotChecked, NotOffered};
+    match introspection.self_test(Some(scope)).await {
+        Ok(()) => tracing::info!("the identity provider answers about tokens"),
+        Err(problem @ (ClientRefused { .. } | NotOffered { .. } | BelievesAnything)) => return Err(problem.into()),
+        Err(problem @ (Discovery(_) | NoAnswer(_))) => tracing::warn!("{problem}; until then requests get 503"),
+        Err(problem @ NotChecked { .. }) => tracing::warn!("{problem}"),
+        Err(problem) => tracing::error!("{problem}"),
     }
-    let report = keycloak.verify(&plan).await;
-    println!("{report}");
-    anyhow::ensure!(report.passed(), "the realm {} is not as this server needs it", args.realm);
     Ok(())
 }
 
@@ -216,15 +270,26 @@ fn permit(policy: &Policy, extensions: &Extensions, operation: Operation<'_>) ->
     })
 }
 
-async fn health(State((keys, audience, issuer)): State<(Arc<RemoteKeySet>, String, String)>) -> Json<Value> {
-    let available = !keys.public_keys().keys().is_empty();
+async fn health(State((vouching, settings)): State<(Vouching, Settings)>) -> Json<Value> {
+    // How old in seconds; why it cannot be reached is for the log.
+    let (checked_by, reachable, age) = match &vouching {
+        Vouching::Keys(keys) => ("signature", Some(keys.status().reachable), keys.status().age),
+        Vouching::OneKey => ("signature", None, None),
+        Vouching::Introspection(provider) => {
+            ("introspection", Some(provider.status().reachable), provider.status().age)
+        }
+    };
     Json(json!({
         "status": "healthy",
         "jwt_enabled": true,
-        "jwks_available": available,
         "scope_based_auth": true,
-        "protected_resource_metadata": audience.replace("/mcp", "/.well-known/oauth-protected-resource/mcp"),
-        "authorization_server_metadata": format!("{issuer}/.well-known/openid-configuration"),
+        "resource": settings.resource,
+        "identity_provider": {
+            "issuer": settings.issuer,
+            "checked_by": checked_by,
+            "reachable": reachable,
+            "age_seconds": age.map(|age| age.as_secs()),
+        },
     }))
 }
 

@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use axum::{
     Json, Router,
     extract::{Request, State},
@@ -48,7 +48,7 @@ use mcp_core::{
     prompts::{Greeting, Help},
     tools::{Add, Echo, GetTime, Multiply, ServerStats, WhoAmI},
 };
-use mcp_keycloak::{Keycloak, RealmPlan};
+use mcp_keycloak::{Keycloak, KeycloakError, RealmPlan};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -163,21 +163,27 @@ async fn run(args: Args) -> anyhow::Result<()> {
 /// Makes what is missing of the realm, and checks the whole of it. What is there stays as it is.
 async fn set_up(args: &Args) -> anyhow::Result<()> {
     let keycloak = Keycloak::new(&args.keycloak_url, "admin", &args.admin_password)?;
-    if !keycloak.answers().await {
+    let resource = format!("http://localhost:{}/mcp", args.port);
+    let plan = RealmPlan::from_json(REALM)?.named(&args.realm)?.protecting(&resource)?;
+    let mut made = keycloak.set_up(&plan).await;
+    if let (Err(KeycloakError::Unreachable { .. }), Some(port)) = (&made, port_here(&args.keycloak_url)) {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/keycloak.sh");
-        let started = Command::new(script).args(["start", "--url", &args.keycloak_url]).status();
-        anyhow::ensure!(started.context(script)?.success(), "no Keycloak at {}", args.keycloak_url);
+        let started = Command::new(script).args(["start", "--port", port]).status().context(script)?;
+        ensure!(started.success(), "there is no Keycloak at {}, and none could be started", args.keycloak_url);
+        made = keycloak.set_up(&plan).await;
     }
-    let plan = RealmPlan::from_json(REALM)?
-        .named(&args.realm)
-        .protecting(&format!("http://localhost:{}/mcp", args.port));
-    for change in keycloak.set_up(&plan).await? {
+    for change in made? {
         println!("made {change}");
     }
     let report = keycloak.verify(&plan).await;
-    println!("{report}");
-    anyhow::ensure!(report.passed(), "the realm {} is not as this server needs it", args.realm);
+    print!("{report}");
+    ensure!(report.passed(), "the realm {} is not as this server needs it", args.realm);
     Ok(())
+}
+
+/// The port, if Keycloak is on this machine, where it can be started.
+fn port_here(url: &str) -> Option<&str> {
+    url.strip_prefix("http://localhost:").filter(|port| port.parse::<u16>().is_ok())
 }
 
 /// Tells mcp-core in its own words whom the guard has let in: the two crates do not know each other.
