@@ -4,8 +4,8 @@
 #   run_keycloak STATE [ARGS…]    starts one with scripts/keycloak.sh; sets $KEYCLOAK_TEST_URL
 #   providers                     sets $providers to those that can be run; skips the others by name
 #   provide NAME PORT             starts one (Keycloak once for all) that knows the people of the tutorial, for an MCP
-#                                 server at http://localhost:PORT/mcp; sets $provider, $provider_url, $realm, $issuer,
-#                                 $oidc and $provider_pid (of mcp-idp)
+#                                 server at http://localhost:PORT/mcp ($resource_path changes the path); sets $provider,
+#                                 $provider_url, $realm, $issuer, $oidc and $provider_pid (of mcp-idp)
 #   free_port                     prints one that nobody listens at
 #   password USER [SCOPE]         a token by the password grant: sets $status, $body, $token, $scope
 #   claims                        what the token on standard input says
@@ -48,19 +48,21 @@ providers() {
 
 provide() {
   provider=$1
+  realm=mcp-realm
+  # In one Keycloak, a realm for each test.
+  [ "$1" = mcp-idp ] || realm=mcp-test-$RANDOM$RANDOM
+  sed "s|http://localhost:9000/mcp|http://localhost:$2${resource_path-/mcp}|; s|mcp-realm|$realm|" \
+    keycloak/mcp-realm-realm.json >"$work/realm.json"
   case $1 in
     mcp-idp)
-      realm=mcp-realm
-      sed "s|http://localhost:9000/mcp|http://localhost:$2/mcp|" keycloak/mcp-realm-realm.json >"$work/realm.json"
       start_program mcp-idp "$target/debug/mcp-idp" --realm-file "$work/realm.json" --key-dir "$work/idp-keys" \
         --port "${3:-0}" --allow-password-grant
       provider_url=$base provider_pid=$server_pid
       ;;
     keycloak)
-      realm=mcp-test-$RANDOM$RANDOM provider_url=$KEYCLOAK_TEST_URL
+      provider_url=$KEYCLOAK_TEST_URL
       at_exit "admin DELETE $realm"
-      "$target/debug/step9" --setup --keycloak-url "$provider_url" --realm "$realm" --port "$2" >"$work/setup" 2>&1 ||
-        { cat "$work/setup" >&2; exit 1; }
+      admin POST '' -H 'Content-Type: application/json' -d "@$work/realm.json"
       ;;
   esac
   issuer=$provider_url/realms/$realm oidc=$provider_url/realms/$realm/protocol/openid-connect

@@ -112,10 +112,10 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> anyhow::Result<()> {
-    let _log = logging::init(args.log_format);
     if args.setup {
         return set_up(&args).await;
     }
+    let _log = logging::init(args.log_format);
     let (listeners, port) = listen(&args.host, args.port).await?;
 
     let policy = Policy::mcp().tool_scope("run_js", "mcp:run")?.tool_role(ServerStats::NAME, "admin");
@@ -176,7 +176,7 @@ async fn set_up(args: &Args) -> anyhow::Result<()> {
         println!("made {change}");
     }
     let report = keycloak.verify(&plan).await;
-    print!("{report}");
+    println!("{report}");
     ensure!(report.passed(), "the realm {} is not as this server needs it", args.realm);
     Ok(())
 }

@@ -68,3 +68,24 @@ impl fmt::Display for Report {
         write!(f, "{} checks, {} failed", self.checks.len(), self.failures().count())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table() {
+        let mut report = Report::default();
+        assert!(!report.passed(), "nothing was tried");
+        report.add("token of mcp-user", Ok("mcp:read".to_owned()));
+        assert!(report.passed());
+        report.add("keys", Err(Failure::new("none", "make one")));
+        assert!(!report.passed());
+        let table = "\
+ok      token of mcp-user  mcp:read
+FAILED  keys               none
+                           > make one
+2 checks, 1 failed";
+        assert_eq!(report.to_string(), table);
+    }
+}

@@ -141,10 +141,12 @@ fn auth_host(text: &str) -> Result<(), String> {
 }
 
 pub(crate) fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| format!("{} is no port, which is a number from 0 to 65535", shown(text)))
+    // Rust takes a plus sign.
+    let number = text.parse().ok().filter(|_| text.bytes().all(|b| b.is_ascii_digit()));
+    number.ok_or_else(|| format!("{} is no port, which is a number from 0 to 65535", shown(text)))
 }
 
-fn path(text: &str) -> Result<(), String> {
+pub(crate) fn path(text: &str) -> Result<(), String> {
     let what = shown(text);
     if !text.starts_with('/') {
         return Err(format!("{what} is no path, which begins with /"));

@@ -43,7 +43,7 @@ fn differ(first: &Given, second: &Given, what: &str) -> SettingsError {
     if first.key.is_secret() {
         return SettingsError::Contradiction(format!("{one} and {other} both set {what}, and differ; keep one"));
     }
-    let (first, second) = (shown(&first.value), shown(&second.value));
+    let (first, second) = (shown(&first.shown()), shown(&second.shown()));
     SettingsError::Contradiction(format!("{one} is {first} and {other} is {second}, but both set {what}; keep one"))
 }
 

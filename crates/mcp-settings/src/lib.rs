@@ -53,6 +53,7 @@ mod error;
 mod explain;
 mod given;
 mod key;
+mod notices;
 mod public_key;
 mod resolve;
 mod secret;

@@ -7,12 +7,12 @@ use crate::{
     check::{self, shown},
     explain::Row,
     given::{AllGiven, Given, Rank},
-    public_key,
+    notices, public_key,
     secret::MASKED,
     settings::{Rows, local},
 };
 
-const AUDIENCE: [Key; 2] = [Key::JwtAudience, Key::AuthAudience];
+pub(crate) const AUDIENCE: [Key; 2] = [Key::JwtAudience, Key::AuthAudience];
 const ISSUER: [Key; 2] = [Key::JwtIssuer, Key::AuthIssuer];
 const REALM: [Key; 2] = [Key::KeycloakRealm, Key::AuthRealm];
 const CLIENT_ID: [Key; 2] = [Key::OauthClientId, Key::AuthClientId];
@@ -29,16 +29,16 @@ pub(crate) fn settings(given: &AllGiven, mut notices: Vec<String>) -> Result<Set
     let (port, port_from) = resolver.port(Key::Port, if tutorial { 3000 } else { 9000 })?;
     let server_url = given.strongest(&[Key::McpServerUrl]);
     let (path, path_from) = match (given.strongest(&[Key::McpPath]), server_url) {
-        (None, Some(url)) => (path_of(url)?, "that of MCP_SERVER_URL".to_owned()),
+        (None, Some(url)) => (path_of(url)?, "default, that of MCP_SERVER_URL".to_owned()),
         _ => resolver.or(&[Key::McpPath], if tutorial { "/" } else { "/mcp" }),
     };
     let (resource, resource_from) = match server_url {
         Some(_) => resolver.or(&[Key::McpServerUrl], ""),
-        None => (local(port, &path), "PORT and MCP_PATH".to_owned()),
+        None => (local(port, &path), "default, of PORT and MCP_PATH".to_owned()),
     };
     let (audience, audience_from) = match given.strongest(&AUDIENCE) {
         Some(_) => resolver.or(&AUDIENCE, ""),
-        None => (resource.clone(), "that of MCP_SERVER_URL".to_owned()),
+        None => (resource.clone(), "default, that of MCP_SERVER_URL".to_owned()),
     };
     let issuer = resolver.issuer()?;
     let (verification, verification_rows) = resolver.verification(&issuer, &mut notices)?;
@@ -49,30 +49,6 @@ pub(crate) fn settings(given: &AllGiven, mut notices: Vec<String>) -> Result<Set
             (Some(scope), from)
         }
     };
-
-    if let Some(strict) = given.strongest(&[Key::OauthStrict])
-        && !check::boolean(&strict.value).map_err(|reason| strict.error(reason))?
-    {
-        notices.push(format!(
-            "{}: a token's audience is checked all the same: else a token for any server would open this one",
-            strict.named()
-        ));
-    }
-    if let Some(set) = given.strongest(&AUDIENCE)
-        && is_another_resource(&audience, &resource)
-    {
-        notices.push(format!(
-            "{}: tokens must be for {audience}, while clients ask for {resource}: right only if the identity provider \
-             calls this server so",
-            set.named()
-        ));
-    }
-    if server_url.is_none() && !check::is_local(&host) {
-        notices.push(format!(
-            "the server listens on {host} ({host_from}), where others can reach it, and tells them that its URL is \
-             {resource}; set MCP_SERVER_URL to the https URL that they use"
-        ));
-    }
 
     let unused = given.0.iter().filter(|given| !given.used.get());
     let unused =
@@ -91,7 +67,11 @@ pub(crate) fn settings(given: &AllGiven, mut notices: Vec<String>) -> Result<Set
         audience_follows: given.strongest(&AUDIENCE).is_none(),
     };
     let issuer = issuer.value;
-    Ok(Settings { host, port, path, resource, audience, issuer, verification, one_scope, tutorial, notices, rows })
+    let mut settings =
+        Settings { host, port, path, resource, audience, issuer, verification, one_scope, tutorial, notices, rows };
+    let more = notices::of(given, &settings);
+    settings.notices.extend(more);
+    Ok(settings)
 }
 
 /// Whether the defaults are the tutorial's; the crate's documentation has the rule in words.
@@ -190,8 +170,13 @@ impl<'a> Resolver<'a> {
         let (host, port) = (or(Key::AuthHost, "localhost"), or(Key::AuthPort, "8080"));
         let bare = host.value.trim_matches(['[', ']']);
         let bracketed = if bare.contains(':') { format!("[{bare}]") } else { bare.to_owned() };
+        // As Keycloak writes itself: without the port that http has anyway, or leading zeros.
+        let number = match check::port(&port.value).unwrap_or_default() {
+            80 => String::new(),
+            number => format!(":{number}"),
+        };
         let parts = Found {
-            value: format!("http://{bracketed}:{}", port.value),
+            value: format!("http://{bracketed}{number}"),
             of: host.of.iter().chain(&port.of).copied().collect(),
             defaults: if host.of.is_empty() || port.of.is_empty() { vec![self.default] } else { Vec::new() },
         };
@@ -320,26 +305,12 @@ fn realm_of(url: &Url) -> Option<&str> {
     url.path().split_once("/realms/").map(|(_, rest)| rest.split('/').next().unwrap_or(rest))
 }
 
-fn path_of(given: &Given) -> Result<String, SettingsError> {
+/// The path of the endpoint that clients reach at this URL.
+pub(crate) fn path_of(given: &Given) -> Result<String, SettingsError> {
     let url = check::url(&given.value).map_err(|reason| given.error(reason))?;
-    let path = url.path().trim_end_matches('/');
-    Ok(if path.is_empty() { "/".to_owned() } else { path.to_owned() })
-}
-
-/// Whether both are URLs and name two things. The loopback spellings and a trailing slash make no difference, as where
-/// the audience is checked.
-fn is_another_resource(audience: &str, resource: &str) -> bool {
-    let plain = |url: &Url| {
-        let host = url.host_str().filter(|host| !check::is_local(host.trim_matches(['[', ']']))).unwrap_or("localhost");
-        (
-            url.scheme().to_owned(),
-            host.to_owned(),
-            url.port_or_known_default(),
-            url.path().trim_end_matches('/').to_owned(),
-        )
-    };
-    match (Url::parse(audience), Url::parse(resource)) {
-        (Ok(audience), Ok(resource)) => plain(&audience) != plain(&resource),
-        _ => false,
-    }
+    // One trailing slash or none is the same resource.
+    let path = url.path().strip_suffix('/').unwrap_or(url.path());
+    let path = if path.is_empty() { "/" } else { path };
+    check::path(path).map_err(|reason| given.error(format!("of its path: {reason}; or set MCP_PATH too")))?;
+    Ok(path.to_owned())
 }

@@ -81,7 +81,11 @@ impl Settings {
     pub fn listening_on(mut self, port: u16) -> Self {
         self.port = port;
         if self.rows.resource_follows {
-            self.resource = local(port, &self.path);
+            let before = std::mem::replace(&mut self.resource, local(port, &self.path));
+            // Some name the resource, as the end of a clause.
+            for notice in &mut self.notices {
+                *notice = notice.replace(&format!("{before};"), &format!("{};", self.resource));
+            }
             if self.rows.audience_follows {
                 self.audience.clone_from(&self.resource);
             }

@@ -18,6 +18,8 @@ use std::fmt;
 
 use serde_json::Value;
 
+pub(crate) use self::grants::Grant;
+
 /// A realm for an MCP server, as a realm file describes it.
 #[derive(Clone)]
 pub struct RealmPlan {

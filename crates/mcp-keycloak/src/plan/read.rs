@@ -189,8 +189,12 @@ fn clients(root: &Place<'_>, scopes: &[ClientScope], of_realm: &Assigned) -> Res
 fn policies(root: &Place<'_>) -> Result<Vec<Policy>, PlanError> {
     let Some(components) = root.get("components")? else { return Ok(Vec::new()) };
     let read = |place: Place<'_>| {
+        // The API does not know the export's `subComponents`, and no policy has any.
         let mut file = place.value().clone();
-        file["providerType"] = POLICY.into();
+        if let Some(members) = file.as_object_mut() {
+            members.remove("subComponents");
+            members.insert("providerType".to_owned(), POLICY.into());
+        }
         Ok(Policy {
             name: place.name("name")?.to_owned(),
             provider: place.name("providerId")?.to_owned(),
