@@ -109,22 +109,24 @@ same 'nothing was written into KEYCLOAK_HOME' "$before" "$(cd "$dist" && find . 
 
 # ---- whom stop stops
 
+other=$work/other
+mkdir "$other"
 sleep 300 &
 bystander=$!
 servers+=("$bystander")
 # recorded PID BEGAN: as a start would have left it.
-recorded() { printf '%s\n' how=java "pid=$1" "group=$1" "began=$2" >"$state/running"; }
+recorded() { printf '%s\n' how=java "pid=$1" "group=$1" "began=$2" >"$other/running"; }
 began=$(bash -c "source scripts/service.sh; began $bystander")
 recorded "$bystander" 1
-same 'a pid that is somebody else now: stop leaves it alone' 'not running' "$("$keycloak" stop --state "$state")"
+same 'a pid that is somebody else now: stop leaves it alone' 'not running' "$("$keycloak" stop --state "$other")"
 if kill -0 "$bystander"; then ok 'it lives'; else fail 'it lives'; fi
 recorded "$bystander" ''
-"$keycloak" stop --state "$state" >/dev/null
+"$keycloak" stop --state "$other" >/dev/null
 if kill -0 "$bystander"; then ok 'also without a start time'; else fail 'also without a start time'; fi
 recorded -1 1
-same 'a pid that is none' 'not running' "$("$keycloak" stop --state "$state")"
+same 'a pid that is none' 'not running' "$("$keycloak" stop --state "$other")"
 recorded "$bystander" "$began"
-same 'the one that was started: it is stopped' 'stopped' "$("$keycloak" stop --state "$state")"
+same 'the one that was started: it is stopped' 'stopped' "$("$keycloak" stop --state "$other")"
 if kill -0 "$bystander" 2>/dev/null; then fail 'it is gone'; else ok 'it is gone'; fi
 same 'stop where nothing ever ran' 'not running' "$("$keycloak" stop --state "$work/never")"
 same 'reset leaves what it did not make' yes "$(touch "$state/mine"; "$keycloak" reset --state "$state" >/dev/null; [ -e "$state/mine" ] && echo yes)"
