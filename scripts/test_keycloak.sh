@@ -109,22 +109,24 @@ same 'nothing was written into KEYCLOAK_HOME' "$before" "$(cd "$dist" && find . 
 
 # ---- whom stop stops
 
+other=$work/other
+mkdir "$other"
 sleep 300 &
 bystander=$!
 servers+=("$bystander")
 # recorded PID BEGAN: as a start would have left it.
-recorded() { printf '%s\n' how=java "pid=$1" "group=$1" "began=$2" >"$state/running"; }
+recorded() { printf '%s\n' how=java "pid=$1" "group=$1" "began=$2" >"$other/running"; }
 began=$(bash -c "source scripts/service.sh; began $bystander")
 recorded "$bystander" 1
-same 'a pid that is somebody else now: stop leaves it alone' 'not running' "$("$keycloak" stop --state "$state")"
+same 'a pid that is somebody else now: stop leaves it alone' 'not running' "$("$keycloak" stop --state "$other")"
 if kill -0 "$bystander"; then ok 'it lives'; else fail 'it lives'; fi
 recorded "$bystander" ''
-"$keycloak" stop --state "$state" >/dev/null
+"$keycloak" stop --state "$other" >/dev/null
 if kill -0 "$bystander"; then ok 'also without a start time'; else fail 'also without a start time'; fi
 recorded -1 1
-same 'a pid that is none' 'not running' "$("$keycloak" stop --state "$state")"
+same 'a pid that is none' 'not running' "$("$keycloak" stop --state "$other")"
 recorded "$bystander" "$began"
-same 'the one that was started: it is stopped' 'stopped' "$("$keycloak" stop --state "$state")"
+same 'the one that was started: it is stopped' 'stopped' "$("$keycloak" stop --state "$other")"
 if kill -0 "$bystander" 2>/dev/null; then fail 'it is gone'; else ok 'it is gone'; fi
 same 'stop where nothing ever ran' 'not running' "$("$keycloak" stop --state "$work/never")"
 same 'reset leaves what it did not make' yes "$(touch "$state/mine"; "$keycloak" reset --state "$state" >/dev/null; [ -e "$state/mine" ] && echo yes)"
@@ -258,7 +260,8 @@ token() {
   local url=$1/realms/$2/protocol/openid-connect/token
   shift 2
   token=$(curl -s "$url" "$@" | jq -r '.access_token // tojson')
-  said=$(claims <<<"$token" | jq -r '"\(.iss) \(.scope | split(" ") | sort | join(" ")) \([.aud] | flatten | sort | join(" "))"')
+  # What is no token says itself why.
+  said=$(claims <<<"$token" 2>/dev/null | jq -r '"\(.iss) \(.scope | split(" ") | sort | join(" ")) \([.aud] | flatten | sort | join(" "))"' 2>/dev/null) || said=$token
 }
 active() { curl -s "$direct/realms/$1/protocol/openid-connect/token/introspect" -u "$2" -d "token=$token" | jq -r .active; }
 audience='http://localhost:3000/mcp mcp-client'
@@ -347,9 +350,23 @@ if $nginx; then
   stranger=(-H 'X-Forwarded-For: 8.8.8.8')
   if [ "$(register "$direct" mcp-realm http://127.0.0.1/callback "${stranger[@]}")" = 201 ]; then fail 'Keycloak heeds X-Forwarded-For'; else ok 'Keycloak heeds X-Forwarded-For'; fi
   same "proxy: a caller's does not get that far" 201 "$(register "$hostname" mcp-realm http://127.0.0.1/callback "${stranger[@]}")"
+  # The code flow to its end, with a state as long as some clients' and with cookies of other servers of this machine.
   long=$(printf 'x%.0s' {1..12000})
-  same 'proxy: a login with a long state' 200 "$(curl -s -G -o /dev/null -w '%{http_code}' "$hostname/realms/mcp/protocol/openid-connect/auth" -d response_type=code \
-    -d client_id=mcp-client -d redirect_uri=http://localhost/callback -d "state=${long:0:3900}" -b "x=$long" "${challenge[@]}")"
+  state_sent=${long:0:3900}
+  page=$(curl -s -G -c "$work/jar" -H "Cookie: other=$long" "$hostname/realms/mcp/protocol/openid-connect/auth" -d response_type=code \
+    -d client_id=mcp-client -d redirect_uri=http://localhost:51234/callback -d "state=$state_sent" "${challenge[@]}")
+  form=$(sed -n 's/.*<form id="kc-form-login"[^>]* action="\([^"]*\)".*/\1/p' <<<"$page" | sed 's/&amp;/\&/g')
+  # They are Secure, which browsers take for loopback, and curl does not.
+  cookies=$(sed 's/^#HttpOnly_//' "$work/jar" | awk -F '\t' 'NF >= 7 { printf "%s=%s; ", $6, $7 }')
+  landed=$(curl -s -o /dev/null -w '%{redirect_url}' -H "Cookie: $cookies" "${form:-$hostname/no-form}" -d username=mcp-user -d password=user123)
+  case $landed in
+    "http://localhost:51234/callback?"*"state=$state_sent"*"&code="*) ok 'proxy: a login' ;;
+    *) fail 'proxy: a login' "page: ${page:0:300}"$'\n'"redirect: ${landed:0:100}" ;;
+  esac
+  # The verifier of RFC 7636 appendix B, whose challenge was sent.
+  token "$hostname" mcp -u mcp-client:mcp-client-secret -d grant_type=authorization_code -d "code=${landed##*code=}" \
+    -d redirect_uri=http://localhost:51234/callback -d code_verifier=dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk
+  same 'proxy: and its token' "$hostname/realms/mcp $all http://localhost:3000/mcp mcp-client" "$said"
   head -c 300000 /dev/zero | tr '\0' x >"$work/large"
   same 'proxy: a body that nobody needs' 413 "$(curl -s -o /dev/null -w '%{http_code}' "$hostname/realms/mcp/protocol/openid-connect/token" --data-binary "@$work/large")"
   same 'proxy: stop' stopped "$("$proxy" stop --state "$work/proxy")"
