@@ -119,6 +119,12 @@ impl Trial<'_> {
             }
         };
         self.scopes(&token.scopes, client, user, expected)?;
+        if expected.scopes.is_empty() {
+            let found = format!("it is for {} without any of its scopes", self.plan.audience);
+            let advice =
+                "Client scopes > those that every client has > Mappers: none of kind Audience for the MCP server";
+            return Err(Failure::new(found, advice));
+        }
         let names = self.plan.roles.iter().map(|role| &role.name);
         let roles: Vec<_> = names.filter(|name| token.roles.contains(name)).cloned().collect();
         if roles == expected.roles {

@@ -139,8 +139,15 @@ broken!(
 );
 
 broken!(
-    a_role_too_many_and_another_secret,
+    a_role_too_many_an_audience_for_all_and_another_secret,
     |realm| {
+        let mapper = realm.get(&realm.mapper("mcp:read", "mcp server url").await).await;
+        let mapper = json!({
+            "name": "for all", "protocol": mapper["protocol"], "protocolMapper": mapper["protocolMapper"],
+            "config": mapper["config"],
+        });
+        let path = format!("{}/protocol-mappers/models", realm.scope("profile").await);
+        assert_eq!(realm.ask(Method::POST, &path, Some(mapper)).await.0, 201);
         let path = format!("{}/role-mappings/realm", realm.user("mcp-user").await);
         let role = realm.entry("/roles", "name", "admin").await;
         assert_eq!(realm.ask(Method::POST, &path, Some(json!([role]))).await.0, 204);
@@ -149,6 +156,7 @@ broken!(
     },
     &[
         ("token of mcp-user", &["its roles are \"admin user\", expected \"user\"", "Users > mcp-user > Role mapping"]),
+        ("token of guest", &["without any of its scopes", "none of kind Audience"]),
         ("introspection", &["Keycloak refuses the client echo-mcp-server", "Clients > echo-mcp-server > Credentials"]),
         ("introspection of a made-up token", &["Clients > echo-mcp-server > Credentials"]),
     ]

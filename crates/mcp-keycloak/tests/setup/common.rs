@@ -25,7 +25,8 @@ pub const PASSWORD: &str = "admin";
 
 /// The Keycloak of this run, whose administrator is admin, admin.
 pub fn keycloak_url() -> String {
-    std::env::var("KEYCLOAK_TEST_URL").expect("SKIP is not an option with --ignored: set KEYCLOAK_TEST_URL")
+    std::env::var("KEYCLOAK_TEST_URL")
+        .expect("KEYCLOAK_TEST_URL names no Keycloak; without --ignored these tests are skipped")
 }
 
 /// A realm of a test's own.
