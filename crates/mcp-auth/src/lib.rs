@@ -12,19 +12,36 @@
 //! - [`ResourceUri`]: what a token is for, and when two spellings name the same; [`ProtectedResource`]: what a client is
 //!   told about it (RFC 9728);
 //! - [`keys`]: a directory of public keys and its JWKS; with the feature `signing`, making keys and tokens;
-#![cfg_attr(feature = "remote", doc = "- [`RemoteKeySet`]: the keys behind an identity provider's JWKS URL.")]
+#![cfg_attr(
+    feature = "remote",
+    doc = "- [`RemoteKeySet`]: the keys behind an identity provider's JWKS URL, or its issuer;\n\
+           - [`Introspection`]: decides by asking the issuer (RFC 7662); [`Either`]: which of two verifiers decides;\n\
+           - [`discover`], [`AuthorizationServerMetadata`]: what an authorization server says of itself (RFC 8414)."
+)]
 
 pub mod audit;
 mod challenge;
+mod claims;
 mod cors;
+#[cfg(feature = "remote")]
+mod discovery;
+mod either;
 mod guard;
+#[cfg(feature = "remote")]
+mod introspection;
 #[cfg(feature = "remote")]
 mod jwks;
 mod jwt;
 pub mod keys;
+#[cfg(feature = "remote")]
+mod moment;
 mod policy;
 mod principal;
 mod protected_resource;
+#[cfg(feature = "remote")]
+mod provider;
+#[cfg(feature = "remote")]
+mod reachability;
 mod resource_uri;
 mod shown;
 pub mod strict;
@@ -32,11 +49,10 @@ mod strict_json;
 mod token;
 mod verified;
 
-#[cfg(feature = "remote")]
-pub use self::jwks::{RemoteKeySet, RemoteKeySetBuilder, RemoteKeySetError};
 pub use self::{
     challenge::{Challenge, ChallengeError},
     cors::{Cors, CorsLayer, cors},
+    either::Either,
     guard::{Guard, Guarded},
     jwt::JwtVerifier,
     policy::{Denied, Enforced, InitialScopes, Operation, Policy, PolicyError, PolicyLayer},
@@ -45,4 +61,13 @@ pub use self::{
     resource_uri::{ResourceUri, ResourceUriError},
     token::{AccessToken, TokenError, TokenVerifier},
     verified::VerifiedTokens,
+};
+#[cfg(feature = "remote")]
+pub use self::{
+    discovery::{AuthorizationServerMetadata, DiscoveryError, MetadataError, discover, well_known_urls},
+    introspection::{
+        ClientAuthentication, ClientCredentials, Introspection, IntrospectionBuilder, IntrospectionError,
+        IntrospectionProblem, IntrospectionStatus,
+    },
+    jwks::{KeySetStatus, RemoteKeySet, RemoteKeySetBuilder, RemoteKeySetError},
 };

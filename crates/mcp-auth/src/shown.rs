@@ -1,5 +1,5 @@
-//! Text that came from a client, cut before it is shown in a log or sent back: whoever wrote it chose its length and
-//! its control characters.
+//! Text that came from a client or a provider, cut before it is shown in a log or sent back: whoever wrote it chose its
+//! length and its control characters.
 
 /// In bytes.
 const SHOWN: usize = 64;
@@ -12,4 +12,10 @@ pub(crate) fn cut(text: &str) -> &str {
 /// The beginning of `text`, quoted.
 pub(crate) fn shown(text: &str) -> String {
     format!("{:?}", cut(text))
+}
+
+/// The same with a length of one's own, in bytes.
+#[cfg(feature = "remote")]
+pub(crate) fn shown_up_to(text: &str, bytes: usize) -> String {
+    format!("{:?}", &text[..text.floor_char_boundary(bytes)])
 }

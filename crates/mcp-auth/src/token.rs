@@ -66,12 +66,23 @@ pub enum TokenError {
     /// A claim is missing or has the wrong type.
     #[error("claim {0}")]
     Claim(&'static str),
+    /// Its issuer says that it is no good: it has expired, was revoked, or was never issued (RFC 7662 §2.2).
+    #[error("inactive")]
+    Inactive,
     /// There is no key to verify with, so nothing can be said about the token.
     #[error("no keys")]
     NoKeys,
+    /// The issuer could not be asked, so nothing can be said about the token.
+    #[error("unavailable")]
+    Unavailable,
 }
 
 impl TokenError {
+    /// Nothing was decided, and the token may be good: its bearer should keep it and come back.
+    pub const fn is_undecided(&self) -> bool {
+        matches!(self, Self::NoKeys | Self::Unavailable)
+    }
+
     /// A sentence for `error_description` (RFC 6750 §3).
     pub const fn description(&self) -> &'static str {
         match self {
@@ -85,6 +96,8 @@ impl TokenError {
             Self::Audience => "the token is for another audience",
             Self::NotAnAccessToken => "this is not an access token",
             Self::Claim(_) => "a required claim of the token is missing or malformed",
+            Self::Inactive => "the token has expired, was revoked, or was never issued",
+            Self::Unavailable => "the server cannot ask about tokens at the moment",
             Self::NoKeys => "the server has no keys to verify tokens with yet",
         }
     }

@@ -52,7 +52,7 @@ use crate::{Challenge, ProtectedResource, TokenVerifier};
 /// pass it on (MCP 2026-07-28, *Security Best Practices*, "Token Passthrough").
 ///
 /// Without a token, or with a bad one: 401 and a challenge. With a token in the query, or two credentials: 400. As long
-/// as there is no key to verify with: 503 for a request with a token, 401 for one without.
+/// as there is no key to verify with, or nobody to ask: 503 for a request with a token, 401 for one without.
 ///
 /// It looks at headers and URL alone, whatever the HTTP method: put it around everything that is not public, before any
 /// 404 or 405 can tell a stranger what there is.

@@ -13,9 +13,9 @@ use crate::{Challenge, TokenError};
 /// Whatever body the guarded service has, it can be made of these bytes.
 pub(super) type Refusal = Response<Bytes>;
 
-/// In seconds: how soon it is worth asking again when there are no keys yet. A key set is fetched with pauses of 1 to
-/// 30 seconds.
-const NO_KEYS_RETRY: HeaderValue = HeaderValue::from_static("5");
+/// In seconds: how soon it is worth asking again when there are no keys yet, or the issuer does not answer. A provider is
+/// tried again with pauses of 1 to 30 seconds.
+const UNDECIDED_RETRY: HeaderValue = HeaderValue::from_static("5");
 /// JSON-RPC 2.0: the request is not a valid one.
 const INVALID_REQUEST: i32 = -32600;
 
@@ -32,10 +32,10 @@ pub(super) fn invalid_request(challenge: &Challenge, InvalidRequest(why): Invali
 
 pub(super) fn bad_token(challenge: &Challenge, error: &TokenError) -> Refusal {
     let why = error.description();
-    if *error == TokenError::NoKeys {
+    if error.is_undecided() {
         // The token may be good: the client must keep it and come back, not log in again.
         let mut response = answer(StatusCode::SERVICE_UNAVAILABLE, 503, why, None);
-        response.headers_mut().insert(RETRY_AFTER, NO_KEYS_RETRY);
+        response.headers_mut().insert(RETRY_AFTER, UNDECIDED_RETRY);
         return response;
     }
     let challenge = with_error(challenge, "invalid_token", why);

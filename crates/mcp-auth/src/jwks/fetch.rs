@@ -1,27 +1,44 @@
-//! One request to the provider, with its limits.
+//! One attempt to get the keys: where they are, if that is to be found out first, and what is there.
 
-use std::{error::Error, time::Duration};
+use std::{fmt, time::Duration};
 
-use reqwest::{
-    Client, Response, StatusCode,
-    header::{ACCEPT, HeaderMap, HeaderValue},
-    redirect, retry,
-};
+use reqwest::{StatusCode, header::HeaderValue};
 use url::Url;
 
-use super::{freshness::fresh_for, is_loopback};
-use crate::keys::{KeyError, PublicKey};
-
-/// No body is larger, in bytes. Providers with certificates in every key need some 20 KB.
-const MAX_BODY: usize = 512 * 1024;
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+use super::freshness::fresh_for;
+use crate::{
+    DiscoveryError,
+    discovery::discover_within,
+    keys::{KeyError, PublicKey},
+    provider::{self, Http, RequestError},
+};
 
 #[derive(Debug)]
 pub(super) struct Fetcher {
-    client: Client,
-    pub(super) url: Url,
+    http: Http,
+    source: Source,
     /// For all of it.
     pub(super) timeout: Duration,
+}
+
+/// Where the keys come from.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Url(Url),
+    /// Where the metadata of this issuer says; `found` is where they were when they were last fetched.
+    Issuer {
+        issuer: String,
+        found: Option<Url>,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(f),
+            Self::Issuer { issuer, .. } => issuer.fmt(f),
+        }
+    }
 }
 
 /// A good answer.
@@ -34,94 +51,79 @@ pub(super) struct Fetched {
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum FetchError {
-    #[error("{}", chain(.0))]
-    Http(reqwest::Error),
-    #[error("it took longer than {} ms", .0.as_millis())]
-    Timeout(Duration),
+    #[error("{0}")]
+    Request(#[from] RequestError),
     #[error("its status is {0}, not 200")]
     Status(StatusCode),
-    #[error("it is larger than {MAX_BODY} bytes")]
-    TooLarge,
     #[error("it is not in UTF-8")]
     Text(#[from] std::str::Utf8Error),
     #[error("{0}")]
     Keys(#[from] KeyError),
     #[error("it has no key that can be used")]
     NoKeys,
+    #[error("{0}")]
+    Discovery(#[from] DiscoveryError),
+    #[error("its metadata has no jwks_uri: it publishes no keys")]
+    NoJwksUri,
+    /// At a URL that was found, and that nobody has configured.
+    #[error("{0}: {1}")]
+    At(Url, Box<Self>),
 }
 
 impl From<reqwest::Error> for FetchError {
     fn from(error: reqwest::Error) -> Self {
-        // The log names it beside.
-        Self::Http(error.without_url())
+        Self::Request(error.into())
     }
 }
 
 impl Fetcher {
-    pub(super) fn new(url: Url) -> Result<Self, reqwest::Error> {
-        let accept = HeaderValue::from_static("application/jwk-set+json, application/json");
-        let mut client = Client::builder()
-            .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-            .default_headers(HeaderMap::from_iter([(ACCEPT, accept)]))
-            .connect_timeout(CONNECT_TIMEOUT)
-            // Keys come from the URL that was configured, and from nowhere that its answer points to.
-            .redirect(redirect::Policy::none())
-            // When to try again is decided in one place.
-            .retry(retry::never())
-            // A connection that idles from one fetch to the next is closed by then, often without a word.
-            .pool_max_idle_per_host(0)
-            // Whatever other crates turn on: what is counted is what was sent.
-            .no_gzip()
-            .no_brotli()
-            .no_deflate()
-            .no_zstd();
-        if is_loopback(&url) {
-            // It would not be this machine's loopback.
-            client = client.no_proxy();
-        }
-        Ok(Self { client: client.build()?, url, timeout: super::FETCH_TIMEOUT })
+    pub(super) fn new(source: Source) -> Result<Self, String> {
+        // A connection that idles from one fetch to the next is closed by then, often without a word.
+        Ok(Self { http: Http::new(0)?, source, timeout: super::FETCH_TIMEOUT })
+    }
+
+    pub(super) const fn source(&self) -> &Source {
+        &self.source
     }
 
     /// Fetches within `limit`.
-    pub(super) async fn fetch(&self, limit: Duration) -> Result<Fetched, FetchError> {
-        tokio::time::timeout(limit, self.ask()).await.map_err(|_| FetchError::Timeout(limit))?
+    pub(super) async fn fetch(&mut self, limit: Duration) -> Result<Fetched, FetchError> {
+        provider::within(limit, self.ask(limit)).await
     }
 
-    async fn ask(&self) -> Result<Fetched, FetchError> {
-        let answer = self.client.get(self.url.clone()).send().await?;
-        if answer.status() != StatusCode::OK {
-            return Err(FetchError::Status(answer.status()));
+    async fn ask(&mut self, limit: Duration) -> Result<Fetched, FetchError> {
+        let (issuer, found) = match &mut self.source {
+            Source::Url(url) => return get(&self.http, url).await,
+            Source::Issuer { issuer, found } => (issuer, found),
+        };
+        // Taken: whatever goes wrong with it, the next attempt begins by asking where the keys are.
+        if let Some(url) = found.take() {
+            match get(&self.http, &url).await {
+                // They are no longer there, but perhaps elsewhere.
+                Err(FetchError::Status(status)) if status.is_client_error() => {}
+                Err(error) => return Err(FetchError::At(url, error.into())),
+                Ok(fetched) => {
+                    *found = Some(url);
+                    return Ok(fetched);
+                }
+            }
         }
-        let fresh_for = fresh_for(answer.headers());
-        let body = body(answer).await?;
-        let keys = PublicKey::from_jwks(std::str::from_utf8(&body)?)?;
-        if keys.is_empty() { Err(FetchError::NoKeys) } else { Ok(Fetched { keys, fresh_for }) }
+        let metadata = discover_within(limit, &self.http, issuer).await?;
+        let url = metadata.jwks_uri.ok_or(FetchError::NoJwksUri)?;
+        let fetched = get(&self.http, &url).await.map_err(|error| FetchError::At(url.clone(), error.into()))?;
+        *found = Some(url);
+        Ok(fetched)
     }
 }
 
-/// Chunk by chunk: whoever sends for ever is not read for ever.
-async fn body(mut answer: Response) -> Result<Vec<u8>, FetchError> {
-    let announced = answer.content_length().unwrap_or(0);
-    if announced > MAX_BODY as u64 {
-        return Err(FetchError::TooLarge);
+async fn get(http: &Http, url: &Url) -> Result<Fetched, FetchError> {
+    let accept = HeaderValue::from_static("application/jwk-set+json, application/json");
+    let answer = http.get(url, accept).send().await?;
+    if answer.status() != StatusCode::OK {
+        return Err(FetchError::Status(answer.status()));
     }
-    let mut body = Vec::new();
-    while let Some(chunk) = answer.chunk().await? {
-        if body.len() + chunk.len() > MAX_BODY {
-            return Err(FetchError::TooLarge);
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-/// An error with its causes: what a person needs (connection refused, unknown certificate) stands last.
-pub(super) fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = format!("{text}: {error}");
-        cause = error.source();
-    }
-    text
+    let fresh_for = fresh_for(answer.headers());
+    let body = provider::body(answer).await?;
+    let keys = PublicKey::from_jwks(std::str::from_utf8(&body)?)?;
+    if keys.is_empty() { Err(FetchError::NoKeys) } else { Ok(Fetched { keys, fresh_for }) }
 }

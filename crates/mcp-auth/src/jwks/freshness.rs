@@ -1,8 +1,10 @@
 //! How long keys stay fresh, when to try again, when they are too old.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 
 use headers::{Age, CacheControl, HeaderMap, HeaderMapExt};
+
+use crate::moment::Moment;
 
 /// Keycloak says `no-cache`; a fetch for every request is not what it means.
 const SHORTEST: Duration = Duration::from_secs(60);
@@ -24,24 +26,6 @@ pub(super) fn fresh_for(headers: &HeaderMap) -> Duration {
         None => UNSAID,
     };
     allowed.clamp(SHORTEST, LONGEST)
-}
-
-/// A moment by two clocks. The steady one may stand still while the machine is suspended (Linux), the one on the wall
-/// may be set back; neither must make keys younger than they are.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    steady: Instant,
-    wall: SystemTime,
-}
-
-impl Moment {
-    fn now() -> Self {
-        Self { steady: Instant::now(), wall: SystemTime::now() }
-    }
-
-    fn elapsed(&self) -> Duration {
-        self.steady.elapsed().max(self.wall.elapsed().unwrap_or(Duration::ZERO))
-    }
 }
 
 /// When to fetch, without being asked.
@@ -104,6 +88,8 @@ impl Schedule {
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Instant, SystemTime};
+
     use headers::{HeaderName, HeaderValue};
 
     use super::*;

@@ -6,7 +6,7 @@
 //! # async fn example(token: &str) -> Result<(), Box<dyn std::error::Error>> {
 //! let realm = "https://idp.example.com/realms/mcp";
 //! // Fetches in the background: the server starts whether the provider is there or not.
-//! let keys = RemoteKeySet::builder(&format!("{realm}/protocol/openid-connect/certs"))?.start();
+//! let keys = RemoteKeySet::of_issuer(realm)?.start();
 //! let verifier = JwtVerifier::with_key_set(keys, realm, "https://mcp.example.com/mcp");
 //! println!("{}", verifier.verify(token).await?.subject);
 //! # Ok(())
@@ -16,7 +16,7 @@
 //! One task fetches, and nothing else does: a request that needs a newer set asks that task and waits, so no number of
 //! requests makes a second fetch, and none that is given up stops the one under way. Layout:
 //! - `demand`: when a request's question is worth a fetch;
-//! - `fetch`: one request to the provider, with its limits;
+//! - `fetch`: one attempt to get the keys, and to find out where they are;
 //! - `freshness`: how long keys stay fresh, when to try again, when they are too old;
 //! - `refresh`: the task.
 
@@ -37,22 +37,30 @@ use tokio::{
     task::AbortHandle,
     time::Instant,
 };
-use url::{Host, Url};
 
 use self::{
     demand::{Answer, Demand},
-    fetch::Fetcher,
+    fetch::{Fetcher, Source},
     refresh::Refresh,
 };
-use crate::keys::{PublicKey, PublicKeys};
+use crate::{
+    DiscoveryError,
+    discovery::well_known_urls,
+    keys::{PublicKey, PublicKeys},
+    provider::permitted,
+    reachability::Reachability,
+};
 
 /// The longest that keys are used after the provider last published them.
 const STALE_FOR: Duration = Duration::from_secs(24 * 60 * 60);
-/// For one fetch, from the name look-up to the last byte.
+/// For one attempt, from the first name look-up to the last byte.
 const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The keys behind a JWKS URL, kept fresh by a task of their own until the last handle is dropped.
 ///
+/// - The URL is given ([`RemoteKeySet::builder`]), or the issuer's metadata says it ([`RemoteKeySet::of_issuer`]). Then
+///   the metadata is asked again as soon as the keys cannot be fetched where they were. Metadata of another issuer
+///   counts as an outage.
 /// - A set is fetched anew when its `Cache-Control` says so, within one minute and 24 hours; after five minutes if it
 ///   says nothing.
 /// - A token with an unknown `kid` has it fetched at once, and waits. If that brings no new key, the next such token has
@@ -69,7 +77,9 @@ pub struct RemoteKeySet {
 
 /// What requests and the task have in common.
 struct Shared {
-    url: Url,
+    /// The URL or the issuer, for the log.
+    source: String,
+    reachability: Reachability,
     current: ArcSwap<PublicKeys>,
     demand: Mutex<Demand>,
     /// Somebody asks for a fetch.
@@ -91,7 +101,7 @@ impl Shared {
         let brought = new.keys().iter().any(|key| old.keys().iter().all(|other| other.jwk() != key.jwk()));
         if brought || new.epoch() != old.epoch() {
             let kids: Vec<_> = new.keys().iter().map(PublicKey::kid).collect();
-            tracing::info!(url = %self.url, ?kids, "public keys");
+            tracing::info!(url = self.source, ?kids, "public keys");
             self.current.store(Arc::new(new));
         }
         brought
@@ -104,9 +114,34 @@ impl RemoteKeySet {
     /// # Errors
     /// When it is another kind of URL, has user information or a fragment, or TLS cannot be set up.
     pub fn builder(url: &str) -> Result<RemoteKeySetBuilder, RemoteKeySetError> {
-        let url = permitted(url)?;
-        let fetcher = Fetcher::new(url).map_err(|error| RemoteKeySetError::Client(fetch::chain(&error)))?;
+        Self::of(Source::Url(permitted(url).map_err(RemoteKeySetError::Url)?))
+    }
+
+    /// Keys from the URL that this issuer's metadata names as `jwks_uri` (RFC 8414 §2). The metadata is fetched in the
+    /// background too: the server starts whether the provider is there or not.
+    ///
+    /// # Errors
+    /// When it is no issuer: https, or http on a loopback host, without query, fragment and user; or TLS cannot be set
+    /// up.
+    pub fn of_issuer(issuer: &str) -> Result<RemoteKeySetBuilder, RemoteKeySetError> {
+        well_known_urls(issuer)?;
+        Self::of(Source::Issuer { issuer: issuer.to_owned(), found: None })
+    }
+
+    fn of(source: Source) -> Result<RemoteKeySetBuilder, RemoteKeySetError> {
+        let fetcher = Fetcher::new(source).map_err(RemoteKeySetError::Client)?;
         Ok(RemoteKeySetBuilder { fetcher, stale_for: STALE_FOR })
+    }
+
+    /// How the keys are at this moment, for a health endpoint.
+    pub fn status(&self) -> KeySetStatus {
+        let reachability = &self.shared.reachability;
+        KeySetStatus {
+            reachable: reachability.is_reachable(),
+            age: reachability.age(),
+            keys: self.public_keys().keys().len(),
+            problem: reachability.problem(),
+        }
     }
 
     /// The keys at this moment; none before the first fetch has succeeded, and after an outage that was too long.
@@ -149,8 +184,22 @@ impl Drop for RemoteKeySet {
 impl fmt::Debug for RemoteKeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kids: Vec<_> = self.public_keys().keys().iter().map(|key| key.kid().to_owned()).collect();
-        f.debug_struct("RemoteKeySet").field("url", &self.shared.url.as_str()).field("kids", &kids).finish()
+        f.debug_struct("RemoteKeySet").field("url", &self.shared.source).field("kids", &kids).finish()
     }
+}
+
+/// How a [`RemoteKeySet`] is. What it says of a problem is for the operator: it names hosts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KeySetStatus {
+    /// Whether the last attempt to fetch the keys succeeded; false before the first has ended.
+    pub reachable: bool,
+    /// Since the last one that did.
+    pub age: Option<Duration>,
+    /// How many there are. Through an outage they serve on.
+    pub keys: usize,
+    /// Why the last attempt failed, if it did.
+    pub problem: Option<String>,
 }
 
 /// Settings of a [`RemoteKeySet`], before it is started.
@@ -184,7 +233,8 @@ impl RemoteKeySetBuilder {
     pub fn start(self) -> Arc<RemoteKeySet> {
         let (ticker, ended) = watch::channel(());
         let shared = Arc::new(Shared {
-            url: self.fetcher.url.clone(),
+            source: self.fetcher.source().to_string(),
+            reachability: Reachability::default(),
             current: ArcSwap::from_pointee(PublicKeys::new(Vec::new())),
             demand: Mutex::new(Demand::new()),
             wake: Notify::new(),
@@ -202,75 +252,10 @@ pub enum RemoteKeySetError {
     /// Keys are not fetched from such a URL.
     #[error("no URL for a JWK Set: {0}")]
     Url(&'static str),
+    /// Nobody's metadata is asked for under such a name.
+    #[error(transparent)]
+    Issuer(#[from] DiscoveryError),
     /// There can be no HTTP client, usually for want of root certificates.
     #[error("no HTTP client: {0}")]
     Client(String),
-}
-
-/// Whoever can write the answer can sign tokens: it comes over TLS, or does not leave the machine.
-fn permitted(text: &str) -> Result<Url, RemoteKeySetError> {
-    let url = Url::parse(text).map_err(|_| RemoteKeySetError::Url("it is not absolute"))?;
-    match url.scheme() {
-        "https" => {}
-        "http" if is_loopback(&url) => {}
-        "http" => return Err(RemoteKeySetError::Url("http is for loopback hosts alone; use https")),
-        _ => return Err(RemoteKeySetError::Url("it is neither https nor http")),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(RemoteKeySetError::Url("it has user information"));
-    }
-    if url.fragment().is_some() {
-        return Err(RemoteKeySetError::Url("it has a fragment"));
-    }
-    Ok(url)
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn permitted_urls() {
-        for url in [
-            "https://idp.example.com/realms/mcp/protocol/openid-connect/certs?x=1",
-            "HTTPS://IDP.example.com",
-            "http://localhost:8080/certs",
-            "http://LOCALHOST/",
-            "http://127.0.0.1:1/",
-            "http://127.255.0.9/",
-            "http://[::1]:8080/",
-        ] {
-            assert!(permitted(url).is_ok(), "{url}");
-        }
-        for url in [
-            "",
-            "/certs",
-            "idp.example.com/certs",
-            "http://idp.example.com/",
-            "http://localhost.example.com/",
-            "http://127.0.0.1.example.com/",
-            "http://128.0.0.1/",
-            "http://0.0.0.0/",
-            "http://[::]/",
-            "http://[::ffff:127.0.0.1]/",
-            "http://localhost@idp.example.com/",
-            "https://user@idp.example.com/",
-            "https://:secret@idp.example.com/",
-            "https://idp.example.com/#keys",
-            "file:///etc/passwd",
-            "ftp://localhost/",
-            "data:application/json,{}",
-        ] {
-            assert!(permitted(url).is_err(), "{url}");
-        }
-    }
 }

@@ -49,25 +49,27 @@ impl Refresh {
     }
 
     fn end(&mut self, fetched: Result<Fetched, FetchError>) {
-        let url = &self.shared.url;
+        let url = &self.shared.source;
         // Held while the keys change: who waits sees both, or neither.
         let mut demand = self.shared.demand();
         let brought = match fetched {
             Ok(fetched) => {
                 if self.schedule.is_down() {
-                    tracing::info!(%url, "the JWK Set can be fetched again");
+                    tracing::info!(url, "the JWK Set can be fetched again");
                 }
                 self.schedule.succeeded(fetched.fresh_for);
+                self.shared.reachability.succeeded();
                 self.shared.replace(fetched.keys)
             }
             Err(error) => {
                 // Once, not at every attempt of a long night.
                 if self.schedule.is_down() {
-                    tracing::debug!(%url, %error, "the JWK Set still cannot be fetched");
+                    tracing::debug!(url, %error, "the JWK Set still cannot be fetched");
                 } else {
-                    tracing::warn!(%url, %error, "the JWK Set cannot be fetched; the keys stay as they are");
+                    tracing::warn!(url, %error, "the JWK Set cannot be fetched; the keys stay as they are");
                 }
                 self.schedule.failed();
+                self.shared.reachability.failed(error.to_string());
                 false
             }
         };
@@ -79,7 +81,10 @@ impl Refresh {
 
     fn forget_if_stale(&mut self) {
         if self.schedule.is_stale() {
-            tracing::warn!(url = %self.shared.url, "the keys are too old to be used any longer; no token is accepted");
+            tracing::warn!(
+                url = self.shared.source,
+                "the keys are too old to be used any longer; no token is accepted"
+            );
             self.schedule.forgotten();
             self.shared.replace(Vec::new());
         }

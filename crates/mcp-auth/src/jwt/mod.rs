@@ -4,9 +4,9 @@
 //! are and what each may verify is decided before any token arrives. Nothing in a header (`jwk`, `jku`, `x5u`, `x5c`)
 //! ever brings a key along.
 //!
-//! Layout: [`compact`], the token's three parts, its header, and the key that it means; [`claims`], what it says.
+//! Layout: [`compact`], the token's three parts, its header, and the key that it means. What it says is read where all
+//! tokens' claims are.
 
-mod claims;
 mod compact;
 
 use std::{
@@ -20,7 +20,8 @@ use self::compact::{Header, Parts};
 #[cfg(feature = "remote")]
 use crate::RemoteKeySet;
 use crate::{
-    AccessToken, ResourceUri, TokenError, TokenVerifier,
+    AccessToken, TokenError, TokenVerifier,
+    claims::Expected,
     keys::{KeyDirectory, PublicKey, PublicKeys},
 };
 
@@ -32,9 +33,7 @@ const ROUNDS: usize = 3;
 #[derive(Debug)]
 pub struct JwtVerifier {
     keys: Keys,
-    issuer: Arc<str>,
-    audience: Vec<Audience>,
-    leeway: Duration,
+    expected: Expected,
     /// The header of the last good token: all tokens of one key have the same.
     last: ArcSwapOption<Header>,
 }
@@ -68,25 +67,6 @@ impl Keys {
     }
 }
 
-/// A URL is compared as a [`ResourceUri`], anything else exactly.
-#[derive(Debug)]
-enum Audience {
-    Resource(ResourceUri),
-    Exact(String),
-}
-
-impl Audience {
-    fn is(&self, other: &str) -> bool {
-        match self {
-            // Nearly always it is written as it is here, and need not be parsed.
-            Self::Resource(resource) => {
-                resource.as_str() == other || other.parse::<ResourceUri>().is_ok_and(|other| *resource == other)
-            }
-            Self::Exact(name) => name == other,
-        }
-    }
-}
-
 impl JwtVerifier {
     /// Verifies with the keys that a directory holds at the time.
     pub fn with_directory(keys: Arc<KeyDirectory>, issuer: impl Into<String>, audience: &str) -> Self {
@@ -105,25 +85,20 @@ impl JwtVerifier {
     }
 
     fn new(keys: Keys, issuer: String, audience: &str) -> Self {
-        let leeway = Duration::from_secs(30);
-        Self { keys, issuer: issuer.into(), audience: Vec::new(), leeway, last: ArcSwapOption::empty() }
-            .also_for(audience)
+        Self { keys, expected: Expected::new(issuer, audience), last: ArcSwapOption::empty() }
     }
 
     /// Accepts one more audience.
     #[must_use]
     pub fn also_for(mut self, audience: &str) -> Self {
-        self.audience.push(match audience.parse() {
-            Ok(resource) => Audience::Resource(resource),
-            Err(_) => Audience::Exact(audience.to_owned()),
-        });
+        self.expected.also_for(audience);
         self
     }
 
     /// How far the clocks of issuer and server may differ; 30 seconds by default.
     #[must_use]
     pub const fn leeway(mut self, leeway: Duration) -> Self {
-        self.leeway = leeway;
+        self.expected.leeway = leeway;
         self
     }
 
@@ -140,7 +115,7 @@ impl JwtVerifier {
         loop {
             let reason = match header.verify(&keys, parts.signed, &signature) {
                 Ok(key) => {
-                    let token = self.claims(parts.claims()?, key, SystemTime::now())?;
+                    let token = self.expected.of_signed(parts.claims()?, key, SystemTime::now())?;
                     if known.is_none() {
                         self.last.store(Some(header));
                     }

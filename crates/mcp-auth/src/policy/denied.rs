@@ -3,7 +3,7 @@ use std::fmt;
 use http::HeaderValue;
 use serde_json::{Map, Value, json};
 
-use super::{Operation, Policy, READ, rules::Rule};
+use super::{Operation, Policy, rules::Rule};
 use crate::{Principal, shown::shown};
 
 /// A decision against, with everything that was missing for it to be another. What it tells is written when it is asked
@@ -16,7 +16,7 @@ pub struct Denied<'a> {
     principal: &'a Principal,
     operation: Operation<'a>,
     /// Of these scopes, one.
-    any_of: &'static [&'static str],
+    any_of: &'a [String],
     /// Of these, each.
     scopes: Vec<&'a str>,
     roles: Vec<&'a str>,
@@ -41,7 +41,7 @@ impl<'a> Denied<'a> {
     /// What the client may do.
     pub(super) fn for_scopes(&mut self, rule: Option<&'a Rule>) {
         let held = |scope: &str| self.principal.scopes.iter().any(|held| held == scope);
-        let any_of = self.operation.any_of();
+        let any_of = self.policy.0.any_of(self.operation);
         if !any_of.is_empty() && !any_of.iter().any(|scope| held(scope)) {
             self.any_of = any_of;
         }
@@ -86,7 +86,7 @@ impl<'a> Denied<'a> {
 
     /// The least that the token would have to have besides.
     pub fn missing_scopes(&self) -> impl Iterator<Item = &'a str> {
-        self.any_of.first().copied().into_iter().chain(self.scopes.iter().copied())
+        self.any_of.first().map(String::as_str).into_iter().chain(self.scopes.iter().copied())
     }
 
     /// The roles that the person would have to have.
@@ -105,7 +105,7 @@ impl<'a> Denied<'a> {
             return None;
         }
         let named = |scope: &&str| {
-            *scope == READ
+            *scope == self.policy.0.basic()
                 || self.missing_scopes().any(|missing| missing == *scope)
                 || self.principal.scopes.iter().any(|held| held == scope)
         };

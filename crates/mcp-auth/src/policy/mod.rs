@@ -4,21 +4,18 @@ mod denied;
 mod layer;
 mod operation;
 mod rules;
+mod table;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
-use self::rules::Rules;
 pub use self::{
     denied::Denied,
     layer::{Enforced, PolicyLayer},
     operation::Operation,
     rules::PolicyError,
 };
+use self::{rules::Rules, table::Table};
 use crate::{Principal, audit};
-
-const READ: &str = "mcp:read";
-const TOOLS: &str = "mcp:tools";
-const PROMPTS: &str = "mcp:prompts";
 
 /// Decides what a [`Principal`] may do. Cheap to clone.
 ///
@@ -26,11 +23,13 @@ const PROMPTS: &str = "mcp:prompts";
 /// person (what the person may do), the claim `tools` of the token (which tools at all), and the rules of the server
 /// (what a tool asks for besides). An `admin` whose client holds `mcp:read` may read.
 ///
-/// | scope | allows |
-/// |---|---|
-/// | `mcp:read` | listing tools and prompts, getting prompts |
-/// | `mcp:tools` | listing and calling tools |
-/// | `mcp:prompts` | listing and getting prompts |
+/// | scope | allows by [`Policy::mcp`] | by [`Policy::strict`] |
+/// |---|---|---|
+/// | `mcp:read` | listing tools and prompts, getting prompts | listing tools and prompts |
+/// | `mcp:tools` | listing and calling tools | the same |
+/// | `mcp:prompts` | listing and getting prompts | the same |
+///
+/// By [`Policy::one_scope`] the one scope allows all of it, and nothing else allows any.
 ///
 /// `initialize`, `ping`, `server/discover`, notifications and responses need a valid token and no scope. A method that
 /// is not in the table is denied unless [`Policy::method_scope`] says what it needs.
@@ -78,25 +77,24 @@ const PROMPTS: &str = "mcp:prompts";
 #[derive(Clone, Debug)]
 pub struct Policy(Arc<Rules>);
 
-impl Operation<'_> {
-    /// The method table: of these scopes one is enough, broader ones among them (MCP 2026-07-28, *Authorization*,
-    /// "Scope Challenge Handling"). The first is the least.
-    const fn any_of(&self) -> &'static [&'static str] {
-        match self {
-            Self::Initialize | Self::Ping | Self::Discover | Self::Notify { .. } | Self::Respond => &[],
-            Self::ListTools | Self::ShowTool { .. } => &[READ, TOOLS],
-            Self::CallTool { .. } => &[TOOLS],
-            Self::ListPrompts | Self::ShowPrompt { .. } | Self::GetPrompt { .. } => &[READ, PROMPTS],
-            // It has a rule of its own, or nobody may.
-            Self::Other { .. } => &[],
-        }
-    }
-}
-
 impl Policy {
     /// The method table of MCP, without a rule for any one tool.
     pub fn mcp() -> Self {
-        Self(Arc::new(Rules::new([READ, TOOLS, PROMPTS])))
+        Self(Arc::new(Rules::new(Table::mcp())))
+    }
+
+    /// The same, but who may only read gets no prompt: `prompts/get` needs `mcp:prompts`.
+    pub fn strict() -> Self {
+        Self(Arc::new(Rules::new(Table::strict())))
+    }
+
+    /// One scope, such as `mcp:tools`, for every list, call and prompt: what a server asks for whose authorization server
+    /// knows but one.
+    ///
+    /// # Errors
+    /// When it is no scope, or `offline_access`.
+    pub fn one_scope(scope: &str) -> Result<Self, PolicyError> {
+        Ok(Self(Arc::new(Rules::new(Table::of_one(scope)?))))
     }
 
     /// Calling and seeing this tool also needs `scope`. Of several each is needed.
@@ -152,7 +150,7 @@ impl Policy {
     /// ([`ProtectedResource`](crate::ProtectedResource)).
     pub fn initial_scopes(&self, which: InitialScopes) -> String {
         match which {
-            InitialScopes::Least => READ.to_owned(),
+            InitialScopes::Least => self.0.basic().to_owned(),
             InitialScopes::All => self.0.scopes().join(" "),
         }
     }

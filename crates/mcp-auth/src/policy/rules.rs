@@ -1,6 +1,6 @@
 use std::collections::HashMap;
 
-use super::Operation;
+use super::{Operation, table::Table};
 
 /// What is needed besides the method table.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +13,7 @@ pub(super) struct Rule {
 pub(super) struct Rules {
     /// Every scope that counts here, each once, in the order that challenges name them.
     scopes: Vec<String>,
+    table: Table,
     tools: HashMap<String, Rule>,
     methods: HashMap<String, Rule>,
 }
@@ -33,8 +34,17 @@ pub enum PolicyError {
 }
 
 impl Rules {
-    pub(super) fn new(scopes: [&str; 3]) -> Self {
-        Self { scopes: scopes.map(str::to_owned).to_vec(), tools: HashMap::new(), methods: HashMap::new() }
+    pub(super) fn new(table: Table) -> Self {
+        Self { scopes: table.scopes.clone(), table, tools: HashMap::new(), methods: HashMap::new() }
+    }
+
+    /// The scope of basic use.
+    pub(super) fn basic(&self) -> &str {
+        &self.scopes[0]
+    }
+
+    pub(super) fn any_of(&self, operation: Operation<'_>) -> &[String] {
+        self.table.any_of(operation)
     }
 
     pub(super) fn scopes(&self) -> &[String] {
@@ -69,17 +79,23 @@ impl Rules {
         Ok(())
     }
 
-    /// Checked once, so that a challenge can name it, and given its place in the order.
+    /// Checked, and given its place in the order.
     fn known(&mut self, scope: &str) -> Result<String, PolicyError> {
-        if scope == "offline_access" {
-            return Err(PolicyError::OfflineAccess);
-        }
-        if scope.is_empty() || !scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
-            return Err(PolicyError::Scope(scope.to_owned()));
-        }
+        let scope = checked(scope)?;
         add(&mut self.scopes, scope.to_owned());
         Ok(scope.to_owned())
     }
+}
+
+/// Checked once, so that a challenge can name it.
+pub(super) fn checked(scope: &str) -> Result<&str, PolicyError> {
+    if scope == "offline_access" {
+        return Err(PolicyError::OfflineAccess);
+    }
+    if scope.is_empty() || !scope.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e)) {
+        return Err(PolicyError::Scope(scope.to_owned()));
+    }
+    Ok(scope)
 }
 
 fn add(names: &mut Vec<String>, name: String) {

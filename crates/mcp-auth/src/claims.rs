@@ -1,14 +1,15 @@
 //! What a token says, read strictly: every claim that decides has its type, and a missing one never counts as good.
+//!
+//! It is the same whether the token itself says it under a signature, or its issuer when it is asked (RFC 7662).
 
 use std::{
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Map, Value};
 
-use super::JwtVerifier;
-use crate::{AccessToken, TokenError, keys::PublicKey};
+use crate::{AccessToken, ResourceUri, TokenError, keys::PublicKey};
 
 /// 9999-12-31T23:59:59Z. A later time is a mistake or a trick, not a date.
 const LAST_SECOND: f64 = 253_402_300_799.0;
@@ -25,6 +26,7 @@ struct Known<'a> {
     client_id: Option<&'a Value>,
     azp: Option<&'a Value>,
     preferred_username: Option<&'a Value>,
+    username: Option<&'a Value>,
     scope: Option<&'a Value>,
     scopes: Option<&'a Value>,
     roles: Option<&'a Value>,
@@ -32,6 +34,7 @@ struct Known<'a> {
     tools: Option<&'a Value>,
     typ: Option<&'a Value>,
     token_use: Option<&'a Value>,
+    token_type: Option<&'a Value>,
     /// One that only another kind of token has.
     of_another_kind: Option<&'a Value>,
 }
@@ -50,6 +53,7 @@ impl<'a> Known<'a> {
                 "client_id" => &mut known.client_id,
                 "azp" => &mut known.azp,
                 "preferred_username" => &mut known.preferred_username,
+                "username" => &mut known.username,
                 "scope" => &mut known.scope,
                 "scopes" => &mut known.scopes,
                 "roles" => &mut known.roles,
@@ -57,6 +61,7 @@ impl<'a> Known<'a> {
                 "tools" => &mut known.tools,
                 "typ" => &mut known.typ,
                 "token_use" => &mut known.token_use,
+                "token_type" => &mut known.token_type,
                 // ID tokens carry hashes of what they came with (OpenID Connect Core §3.1.3.6); logout tokens and other
                 // security events say which (RFC 8417 §2.2).
                 "at_hash" | "c_hash" | "s_hash" | "events" => &mut known.of_another_kind,
@@ -69,30 +74,97 @@ impl<'a> Known<'a> {
 
     /// Other tokens of the same issuer are signed with the same keys. Keycloak names the kind in the claim `typ`, others
     /// in `token_use`.
-    fn is_of_an_access_token(&self) -> bool {
+    fn is_of_an_access_token(&self, introspected: bool) -> bool {
         let is = |claim: Option<&Value>, allowed: &[&str]| match claim {
             None => true,
             Some(value) => {
                 value.as_str().is_some_and(|kind| allowed.iter().any(|name| kind.eq_ignore_ascii_case(name)))
             }
         };
-        self.of_another_kind.is_none() && is(self.typ, &["Bearer", "at+jwt", "JWT"]) && is(self.token_use, &["access"])
+        self.of_another_kind.is_none()
+            && is(self.typ, &["Bearer", "at+jwt", "JWT"])
+            && is(self.token_use, &["access", "access_token"])
+            // RFC 7662 §2.2; no claim of a JWT. One that is bound to a key (RFC 9449) is not taken without that key.
+            && (!introspected || is(self.token_type, &["Bearer"]))
     }
 }
 
-impl JwtVerifier {
-    pub(super) fn claims(
+/// Whose tokens are accepted, and for whom.
+#[derive(Debug)]
+pub(crate) struct Expected {
+    pub(crate) issuer: Arc<str>,
+    audience: Vec<Audience>,
+    pub(crate) leeway: Duration,
+}
+
+/// A URL is compared as a [`ResourceUri`], anything else exactly.
+#[derive(Debug)]
+enum Audience {
+    Resource(ResourceUri),
+    Exact(String),
+}
+
+impl Audience {
+    fn is(&self, other: &str) -> bool {
+        match self {
+            // Nearly always it is written as it is here, and need not be parsed.
+            Self::Resource(resource) => {
+                resource.as_str() == other || other.parse::<ResourceUri>().is_ok_and(|other| *resource == other)
+            }
+            Self::Exact(name) => name == other,
+        }
+    }
+}
+
+impl Expected {
+    pub(crate) fn new(issuer: String, audience: &str) -> Self {
+        let leeway = Duration::from_secs(30);
+        let mut expected = Self { issuer: issuer.into(), audience: Vec::new(), leeway };
+        expected.also_for(audience);
+        expected
+    }
+
+    pub(crate) fn also_for(&mut self, audience: &str) {
+        self.audience.push(match audience.parse() {
+            Ok(resource) => Audience::Resource(resource),
+            Err(_) => Audience::Exact(audience.to_owned()),
+        });
+    }
+
+    /// What a token says that this key has signed.
+    pub(crate) fn of_signed(
         &self,
         claims: Map<String, Value>,
         key: &PublicKey,
         now: SystemTime,
     ) -> Result<AccessToken, TokenError> {
+        self.read(claims, Some(key), now)
+    }
+
+    /// What the issuer's own endpoint says of a token that it calls active.
+    #[cfg(feature = "remote")]
+    pub(crate) fn of_introspected(
+        &self,
+        claims: Map<String, Value>,
+        now: SystemTime,
+    ) -> Result<AccessToken, TokenError> {
+        self.read(claims, None, now)
+    }
+
+    fn read(
+        &self,
+        claims: Map<String, Value>,
+        key: Option<&PublicKey>,
+        now: SystemTime,
+    ) -> Result<AccessToken, TokenError> {
+        let introspected = key.is_none();
         let now = now.duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64());
         let leeway = self.leeway.as_secs_f64();
         let known = Known::of(&claims);
         let expires = time(known.exp, "exp")?.ok_or(TokenError::Claim("exp"))?;
         let starts = [time(known.nbf, "nbf")?, time(known.iat, "iat")?];
-        if required(known.iss, "iss")? != &*self.issuer {
+        // RFC 7662 §2.2 leaves `iss` out as it likes: the answer comes from this issuer's endpoint, and from no other.
+        if !(introspected && known.iss.is_none()) && required(known.iss, "iss")? != &*self.issuer {
             return Err(TokenError::Issuer);
         }
         if !self.is_for_us(known.aud)? {
@@ -104,7 +176,7 @@ impl JwtVerifier {
         if starts.into_iter().flatten().any(|start| start > now + leeway) {
             return Err(TokenError::NotYetValid);
         }
-        if !known.is_of_an_access_token() {
+        if !known.is_of_an_access_token(introspected) {
             return Err(TokenError::NotAnAccessToken);
         }
         let text = |claim: Option<&Value>| claim.and_then(Value::as_str).map(str::to_owned);
@@ -112,13 +184,17 @@ impl JwtVerifier {
             issuer: Arc::clone(&self.issuer),
             subject: required(known.sub, "sub")?.into(),
             client_id: text(known.client_id).or_else(|| text(known.azp)),
-            username: known.preferred_username.and_then(Value::as_str).map(Arc::from),
+            username: known
+                .preferred_username
+                .or(known.username.filter(|_| introspected))
+                .and_then(Value::as_str)
+                .map(Arc::from),
             scopes: scopes(known.scope, known.scopes)?,
             roles: roles(known.roles, known.realm_access)?,
             tools: tools(known.tools)?,
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 0 and the year 9999")]
             expires_at: expires as u64,
-            kid: Some(key.kid().to_owned()),
+            kid: key.map(|key| key.kid().to_owned()),
             claims,
         })
     }

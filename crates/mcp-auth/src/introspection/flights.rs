@@ -1,0 +1,153 @@
+//! What was answered a moment ago, and who waits for which question.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use quick_cache::sync::Cache;
+use tokio::sync::{Semaphore, watch};
+
+use crate::{AccessToken, TokenError, moment::Moment};
+
+/// So many good answers are kept, of a few kilobytes each.
+const KEPT: usize = 4096;
+/// So many tokens are asked about or wait for it. Beyond that the server is flooded, or the issuer down.
+const MOST: usize = 256;
+
+/// What is said of a token.
+pub(super) type Outcome = Result<Arc<AccessToken>, TokenError>;
+type Key = [u8; 32];
+
+pub(super) struct Flights(Arc<Shared>);
+
+struct Shared {
+    kept: Cache<Key, Kept>,
+    under_way: Mutex<HashMap<Key, Flight>>,
+    places: Arc<Semaphore>,
+    remember: Duration,
+}
+
+#[derive(Clone)]
+struct Kept {
+    token: Arc<AccessToken>,
+    /// Before it was asked about: the answer may have been true then and no longer when it came.
+    asked: Moment,
+}
+
+struct Flight {
+    asked: Moment,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Flights {
+    /// Each good answer serves so long.
+    pub(super) fn new(remember: Duration) -> Self {
+        Self(Arc::new(Shared {
+            kept: Cache::new(KEPT),
+            under_way: Mutex::default(),
+            places: Arc::new(Semaphore::new(MOST)),
+            remember,
+        }))
+    }
+
+    /// A good answer of a moment ago.
+    pub(super) fn known(&self, key: &Key) -> Option<Arc<AccessToken>> {
+        self.0.known(key)
+    }
+
+    /// A good answer of a moment ago, or what a question under way brings, or else what `ask` brings. That goes on in a
+    /// task of its own, whatever becomes of this caller.
+    pub(super) async fn outcome<F>(&self, key: Key, ask: impl FnOnce() -> F + Send + 'static) -> Outcome
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        let mut outcome = match self.0.board(key, ask) {
+            Ok(outcome) => outcome,
+            Err(known) => return known,
+        };
+        let ended = outcome.wait_for(Option::is_some).await;
+        // Without an outcome the task has died.
+        ended.ok().and_then(|outcome| outcome.clone()).unwrap_or(Err(TokenError::Unavailable))
+    }
+}
+
+impl Shared {
+    fn under_way(&self) -> MutexGuard<'_, HashMap<Key, Flight>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self, key: &Key) -> Option<Arc<AccessToken>> {
+        let kept = self.kept.get(key)?;
+        if kept.asked.elapsed() < self.remember && now() < kept.token.expires_at {
+            return Some(kept.token);
+        }
+        self.kept.remove(key);
+        None
+    }
+
+    /// The question to wait for, unless there is no need, or no room.
+    fn board<F>(
+        self: &Arc<Self>,
+        key: Key,
+        ask: impl FnOnce() -> F + Send + 'static,
+    ) -> Result<watch::Receiver<Option<Outcome>>, Outcome>
+    where
+        F: Future<Output = Outcome> + Send + 'static,
+    {
+        // Held while both are looked at: a question that ends in between would be asked again.
+        let mut under_way = self.under_way();
+        if let Some(known) = self.known(&key) {
+            return Err(Ok(known));
+        }
+        // One that began too long ago may bring what is no longer true.
+        if let Some(flight) = under_way.get(&key).filter(|flight| flight.asked.elapsed() < self.remember) {
+            return Ok(flight.outcome.clone());
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Err(TokenError::Unavailable))?;
+        let (sender, outcome) = watch::channel(None);
+        let asked = Moment::now();
+        under_way.insert(key, Flight { asked, outcome: outcome.clone() });
+        drop(under_way);
+        let landing = Landing { shared: Arc::clone(self), key, outcome: outcome.clone() };
+        tokio::spawn(async move {
+            let _place = place;
+            let said = ask().await;
+            if let Ok(token) = &said {
+                landing.shared.keep(key, Kept { token: Arc::clone(token), asked });
+            }
+            // Whoever comes from here on finds what was kept, or asks anew.
+            drop(landing);
+            sender.send_replace(Some(said));
+        });
+        Ok(outcome)
+    }
+
+    fn keep(&self, key: Key, kept: Kept) {
+        if kept.asked.elapsed() < self.remember {
+            self.kept.insert(key, kept);
+        }
+    }
+}
+
+/// Takes a question off the list when it has ended, however.
+struct Landing {
+    shared: Arc<Shared>,
+    key: Key,
+    outcome: watch::Receiver<Option<Outcome>>,
+}
+
+impl Drop for Landing {
+    fn drop(&mut self) {
+        let mut under_way = self.shared.under_way();
+        // Another may have taken its place.
+        if under_way.get(&self.key).is_some_and(|flight| flight.outcome.same_channel(&self.outcome)) {
+            under_way.remove(&self.key);
+        }
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
