@@ -184,9 +184,10 @@ impl Shared {
                 let granted = |wanted: &str| text("scope").is_none_or(|all| all.split(' ').any(|one| one == wanted));
                 match (text("access_token"), scope.filter(|wanted| !granted(wanted))) {
                     (Some(token), None) => return Ok(token.to_owned()),
-                    (Some(_), Some(scope)) => {
-                        format!("it is given no token with the scope {scope}, which it does not have")
-                    }
+                    (Some(_), Some(scope)) => format!(
+                        "it is given no token with the scope {scope}: the scope is not assigned to it (or, in Keycloak, its \
+                         service account has none of the roles in the scope's \"Scope\" tab)"
+                    ),
                     (None, _) => format!("{url}: its answer has no access_token"),
                 }
             }
