@@ -9,7 +9,7 @@
 #   --realm R        whose metadata is at /.well-known/oauth-authorization-server (mcp-realm)
 #   --state DIR      pid, log, configuration ($XDG_STATE_HOME/mcp-proxy)
 #
-# Exit codes: 0; 1 it failed, or it is not running (status); 2 usage.
+# NGINX names another nginx than the one on PATH. Exit codes: 0; 1 it failed, or it is not running (status); 2 usage.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 source "$here/scripts/service.sh"
@@ -44,7 +44,7 @@ start() {
   local nginx tries version published user='' listen6=/%LISTEN6%/d url=http://localhost:$port
   command -v curl >/dev/null || die 'curl is missing'
   # Debian keeps it where only root's PATH looks.
-  nginx=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx) || die 'nginx is missing (Debian: apt-get install nginx-light, and systemctl disable --now nginx)'
+  nginx=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "${NGINX:-nginx}") || die 'nginx is missing (Debian: apt-get install nginx-light, and systemctl disable --now nginx)'
   lock
   if alive; then
     [ "$(recorded url) $(recorded upstream) $(recorded realm)" = "$url $upstream $realm" ] ||

@@ -70,13 +70,14 @@ detached() {
     set +m
   fi
 }
-# TERM, and KILL to the whole group for what that has not ended.
+# TERM, and after ten seconds KILL, to the whole group. It is gone when this returns.
 ended() {
   local tries
   kill -TERM "$(recorded pid)" 2>/dev/null || true
-  for ((tries = 0; tries < 150; tries++)); do
+  for ((tries = 0; tries < 200; tries++)); do
     alive || return 0
+    if [ $tries -eq 100 ]; then kill -KILL -- "-$(recorded group)" 2>/dev/null || true; fi
     sleep 0.1
   done
-  kill -KILL -- "-$(recorded group)" 2>/dev/null || true
+  die "$(recorded pid) cannot be ended"
 }

@@ -79,7 +79,7 @@ impl Keycloak {
                 // Ended early: Keycloak was started again, or somebody logged the administrator out.
                 401 if again => {
                     again = false;
-                    self.forget_token().await;
+                    *self.token.lock().await = None;
                 }
                 403 => {
                     return Err(KeycloakError::Forbidden { user: self.user.clone(), action: action.to_owned() });
@@ -88,11 +88,6 @@ impl Keycloak {
                 _ => return Ok(answer),
             }
         }
-    }
-
-    /// The next request logs in again.
-    pub(crate) async fn forget_token(&self) {
-        *self.token.lock().await = None;
     }
 
     /// One thing; `None` if it is not there.

@@ -66,8 +66,6 @@ impl SetUp<'_> {
         if self.keycloak.find(&format!("show the realm {realm}"), &self.path).await?.is_none() {
             let change = Change::Realm(realm.clone());
             self.keycloak.make(&format!("make {change}"), "", &self.plan.file).await?;
-            // The administrator's roles for the new realm are not in the token from before it.
-            self.keycloak.forget_token().await;
             self.made(change);
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! What is told about a Keycloak that is none, or not there.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use axum::{Json, Router, http::StatusCode, response::IntoResponse, routing::any};
 use mcp_keycloak::{Keycloak, KeycloakError, RealmPlan};
 use serde_json::json;

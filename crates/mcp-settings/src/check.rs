@@ -49,6 +49,11 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
+/// What a reader of the value does not see, or takes for its end.
+fn is_unseen(c: char) -> bool {
+    c.is_whitespace() || c.is_control()
+}
+
 /// An absolute URL that may carry tokens and keys: https, or http on this machine.
 pub(crate) fn url(text: &str) -> Result<Url, String> {
     let Some((scheme, rest)) = text.split_once("://") else {
@@ -62,7 +67,7 @@ pub(crate) fn url(text: &str) -> Result<Url, String> {
     }
     let what = shown(text);
     // The URL parser drops white space and turns backslashes; a URL with either is not what it seems.
-    if text.bytes().any(|b| b <= b' ' || b == b'\\' || b == 0x7f) {
+    if text.contains(|c: char| is_unseen(c) || c == '\\') {
         return Err(format!("{what} has a space, a backslash or a control character in it"));
     }
     if !["http", "https"].contains(&scheme.to_ascii_lowercase().as_str()) {
@@ -165,7 +170,7 @@ pub(crate) fn path(text: &str) -> Result<(), String> {
 }
 
 fn realm(text: &str) -> Result<(), String> {
-    if text.bytes().any(|b| b <= b' ' || b == 0x7f || b"/?#%\\".contains(&b)) {
+    if text.contains(|c: char| is_unseen(c) || "/?#%\\".contains(c)) {
         return Err(format!("{} is no realm's name, such as mcp-realm", shown(text)));
     }
     Ok(())
@@ -175,7 +180,7 @@ fn audience(text: &str) -> Result<(), String> {
     if text == "*" {
         return Err("* is not an audience: a token for any server would open this one".to_owned());
     }
-    if text.chars().any(|c| c.is_whitespace() || c.is_control() || c == ',') {
+    if text.contains(|c: char| is_unseen(c) || c == ',') {
         return Err(format!("{} is not one audience; a token has to name this one server", shown(text)));
     }
     Ok(())

@@ -35,13 +35,10 @@ impl Settings {
         table.extend(rows.verification.iter().cloned());
         table.extend(rows.unused.iter().cloned());
 
-        // A line break in a value would make a line of its own, which somebody may take for a setting.
-        let value = |row: &Row| row.value.replace(char::is_control, " ");
         let width = |cell: &dyn Fn(&Row) -> usize| table.iter().map(cell).max().unwrap_or(0);
         let settings = width(&|row| row.setting.chars().count());
         let values = width(&|row| row.value.chars().count());
-        let lines =
-            table.iter().map(|row| format!("{:settings$}  {:values$}  {}\n", row.setting, value(row), row.from));
+        let lines = table.iter().map(|row| format!("{:settings$}  {:values$}  {}\n", row.setting, row.value, row.from));
         lines.collect()
     }
 }

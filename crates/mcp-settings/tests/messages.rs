@@ -1,5 +1,7 @@
 //! What a person is told: every bad value, every contradiction, the whole text of it.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{PEM, load};
@@ -118,6 +120,12 @@ fn other_values() {
              open; set KEYCLOAK_URL to an https URL instead",
         ),
         ("AUTH_REALM", "realms/master", "\"realms/master\" is no realm's name, such as mcp-realm"),
+        ("KEYCLOAK_REALM", "'a\u{85}b'", "\"a\\u{85}b\" is no realm's name, such as mcp-realm"),
+        (
+            "JWT_ISSUER",
+            "'https://id.example/a\u{200a}b'",
+            "\"https://id.example/a\\u{200a}b\" has a space, a backslash or a control character in it",
+        ),
         ("KEYCLOAK_REALM", "\"my realm\"", "\"my realm\" is no realm's name, such as mcp-realm"),
         ("MCP_PATH", "mcp", "\"mcp\" is no path, which begins with /"),
         ("MCP_PATH", "/mcp/", "\"/mcp/\" ends with /; leave it out"),
@@ -169,6 +177,32 @@ fn other_values() {
     ] {
         check(&format!("{key}={value}\n"), &format!("{key} (x.env:1): {reason}"));
     }
+}
+
+/// A set of keys that was not written for another issuer, and is not this one's, is no oversight to pass over.
+#[test]
+fn keys_of_another_issuer() {
+    let whoever = "whoever has those keys could make its tokens. Set an issuer and JWKS_URL that belong together, or \
+                   leave JWKS_URL out, and the issuer's keys are found";
+    check(
+        "JWT_ISSUER=https://id.example\nJWKS_URL=https://keys.example/jwks",
+        &format!(
+            "JWKS_URL (x.env:2): \"https://keys.example/jwks\" does not belong to the issuer https://id.example (x.env:1 \
+             JWT_ISSUER): {whoever}"
+        ),
+    );
+    check(
+        "KEYCLOAK_REALM=a\nJWKS_URL=http://localhost:8080/realms/b/certs",
+        &format!(
+            "JWKS_URL (x.env:2): \"http://localhost:8080/realms/b/certs\" does not belong to the issuer \
+             http://localhost:8080/realms/a (from x.env:1 KEYCLOAK_REALM and default): {whoever}"
+        ),
+    );
+    let file = "JWT_ISSUER=https://id.example";
+    assert!(load(file, &[("JWKS_URL", "https://keys.example/jwks")], &[]).is_err());
+    // Said in one source, and the issuer in a stronger one: written for no other.
+    assert!(load("JWKS_URL=https://keys.example/jwks", &[("JWT_ISSUER", "https://id.example")], &[]).is_err());
+    assert!(load(&format!("{file}\nJWKS_URL=https://id.example/jwks?p=1"), &[], &[]).is_ok());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Flag, environment, file, default: the strongest has the say, whatever its key is called.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use common::{PEM, explained, load};
@@ -343,7 +345,7 @@ fn no_key_is_lost() {
     let mut state = 1_u64;
     let mut chance = |of: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % of == 0
+        (state >> 33).is_multiple_of(of)
     };
     let (mut loaded, mut refused) = (0, 0);
     for _ in 0..1000 {

@@ -141,5 +141,9 @@ fn the_issuer_is_as_keycloak_writes_it() {
     for (port, issuer) in [("80", "http://localhost/realms/master"), ("08080", "http://localhost:8080/realms/master")] {
         assert_eq!(load(&format!("AUTH_PORT={port}"), &[], &[]).unwrap().issuer, issuer);
     }
+    assert_eq!(
+        load("KEYCLOAK_URL=https://id.example/auth/", &[], &[]).unwrap().issuer,
+        "https://id.example/auth/realms/mcp-realm"
+    );
     assert_eq!(load("AUTH_HOST=::1", &[], &[]).unwrap().issuer, "http://[::1]:8080/realms/master");
 }

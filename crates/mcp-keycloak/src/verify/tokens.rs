@@ -119,12 +119,17 @@ impl Trial<'_> {
             }
         };
         self.scopes(&token.scopes, client, user, expected)?;
-        let ours = |name: &&String| self.plan.roles.iter().any(|role| role.name == **name);
-        let mut roles: Vec<_> = token.roles.iter().filter(ours).cloned().collect();
-        if difference(&roles, &expected.roles).is_empty() && difference(&expected.roles, &roles).is_empty() {
+        if expected.scopes.is_empty() {
+            let found = format!("it is for {} without any of its scopes", self.plan.audience);
+            let advice =
+                "Client scopes > those that every client has > Mappers: none of kind Audience for the MCP server";
+            return Err(Failure::new(found, advice));
+        }
+        let names = self.plan.roles.iter().map(|role| &role.name);
+        let roles: Vec<_> = names.filter(|name| token.roles.contains(name)).cloned().collect();
+        if roles == expected.roles {
             return Ok(format!("{}; {}", expected.scopes.join(" "), expected.roles.join(", ")));
         }
-        roles.sort();
         let found = format!("its roles are {:?}, expected {:?}", roles.join(" "), expected.roles.join(" "));
         let advice = format!(
             "Users > {} > Role mapping; and the mapper User Realm Role with Token Claim Name realm_access.roles \
@@ -135,8 +140,8 @@ impl Trial<'_> {
     }
 
     fn scopes(&self, token: &[String], client: &Client, user: &User, expected: &Grant) -> Result<(), Failure> {
-        let ours = |name: &&String| self.plan.scopes().any(|scope| scope == **name);
-        let has: Vec<_> = token.iter().filter(ours).cloned().collect();
+        let ours = self.plan.scopes().filter(|scope| token.iter().any(|other| other == scope));
+        let has: Vec<_> = ours.map(str::to_owned).collect();
         let (missing, surplus) = (difference(&expected.scopes, &has), difference(&has, &expected.scopes));
         let advice = if !surplus.is_empty() {
             format!(

@@ -20,11 +20,13 @@ use reqwest::Method;
 use serde_json::Value;
 
 pub const REALM: &str = include_str!("../../../../keycloak/mcp-realm-realm.json");
+pub const POLICIES: &str = "/components?type=org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy";
 pub const PASSWORD: &str = "admin";
 
 /// The Keycloak of this run, whose administrator is admin, admin.
 pub fn keycloak_url() -> String {
-    std::env::var("KEYCLOAK_TEST_URL").expect("SKIP is not an option with --ignored: set KEYCLOAK_TEST_URL")
+    std::env::var("KEYCLOAK_TEST_URL")
+        .expect("KEYCLOAK_TEST_URL names no Keycloak; without --ignored these tests are skipped")
 }
 
 /// A realm of a test's own.
@@ -57,7 +59,9 @@ impl Realm {
             [("grant_type", "password"), ("client_id", "admin-cli"), ("username", "admin"), ("password", PASSWORD)];
         let token = self.http.post(format!("{base}/realms/master/protocol/openid-connect/token")).form(&form);
         let token: Value = token.send().await.unwrap().json().await.unwrap();
+        // Else another realm's, or the list of them.
         let url = match path.strip_prefix("//") {
+            Some("") => format!("{base}/admin/realms"),
             Some(path) => format!("{base}/admin/realms/{path}"),
             None => format!("{base}/admin/realms/{}{path}", self.plan.realm()),
         };

@@ -1,5 +1,7 @@
 //! Against a real Keycloak: `KEYCLOAK_TEST_URL=http://localhost:8080 cargo test -p mcp-keycloak -- --ignored`.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod broken;
 mod common;
 
@@ -9,7 +11,7 @@ use mcp_keycloak::{Keycloak, KeycloakError};
 use reqwest::Method;
 use serde_json::json;
 
-use self::common::{PASSWORD, Proxy, keycloak_url, with_realm};
+use self::common::{PASSWORD, POLICIES, Proxy, keycloak_url, with_realm};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs KEYCLOAK_TEST_URL"]
@@ -61,7 +63,6 @@ async fn a_fresh_realm_is_fit_and_a_second_run_writes_nothing() {
 async fn what_is_missing_is_made_again_and_nothing_else() {
     with_realm(|realm| async move {
         realm.fresh().await;
-        let policies = "/components?type=org.keycloak.services.clientregistration.policy.ClientRegistrationPolicy";
         let read = realm.scope("mcp:read").await;
         let basic = realm.id("/client-scopes", "name", "basic").await;
         let readonly = realm.entry("/roles", "name", "readonly").await;
@@ -120,7 +121,7 @@ async fn what_is_missing_is_made_again_and_nothing_else() {
                 &["client echo-mcp-server", "role user of user service-account-echo-mcp-server"],
             ),
             (
-                format!("/components/{}", realm.id(policies, "providerId", "trusted-hosts").await),
+                format!("/components/{}", realm.id(POLICIES, "providerId", "trusted-hosts").await),
                 None,
                 &["client registration policy Trusted Hosts"],
             ),
@@ -138,6 +139,29 @@ async fn what_is_missing_is_made_again_and_nothing_else() {
             assert_eq!(realm.set_up().await, [""; 0], "{path}");
         }
         assert_eq!(realm.failures().await, []);
+    })
+    .await;
+}
+
+/// What Keycloak puts in a new realm stays as well, its idea of who may register among it.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs KEYCLOAK_TEST_URL"]
+async fn a_realm_that_was_made_by_hand() {
+    with_realm(|realm| async move {
+        let empty = json!({ "realm": realm.plan.realm(), "enabled": true });
+        assert_eq!(realm.ask(Method::POST, "//", Some(empty)).await.0, 201);
+        let made = realm.set_up().await;
+        for one in
+            ["role admin", "client scope mcp:run", "client mcp-test-client", "user bob", "role readonly of user bob"]
+        {
+            assert!(made.iter().any(|other| other == one), "{one} of {made:?}");
+        }
+        assert!(!made.contains(&"client scope profile".to_owned()), "Keycloak has one: {made:?}");
+        assert_eq!(realm.set_up().await, [""; 0]);
+        let failures = realm.failures().await;
+        let names: Vec<_> = failures.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["registration", "registration with a foreign redirect"]);
+        assert!(failures[0].1.contains("Anonymous access policies > "), "{failures:?}");
     })
     .await;
 }

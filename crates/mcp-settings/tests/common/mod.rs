@@ -1,4 +1,5 @@
 //! Sources in a few words.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(dead_code, reason = "not every test uses all of it")]
 
 use mcp_settings::{Key, Settings, SettingsError, Sources};
