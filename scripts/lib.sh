@@ -5,6 +5,7 @@
 #   build BIN…                                           builds binaries of the workspace (debug)
 #   start_server BIN [ARGS…]                             sets $port, $base, $server_pid, $server_log
 #   start_program NAME COMMAND…                          the same for any command that says where it listens
+#   at_exit COMMAND                                      run at the end, whatever happens
 #   post BODY [CURL ARGS…]                               POSTs to $base/mcp; sets $status, $body, $head
 #   driven NAME COMMAND…                                 runs a driver, which prints `ok - NAME` and `not ok - NAME`
 #   judged NAME CODE OUT ERR                             counts what a driver has printed, and how it exited
@@ -16,10 +17,13 @@ target=${CARGO_TARGET_DIR:-target}
 passed=0 failed=0 skipped=0
 work=$(mktemp -d)
 servers=()
+endings=()
 
 # Runs on every exit, also after an error or Ctrl-C: no server and no file outlives the test.
 cleanup() {
-  local pid
+  local pid n
+  # The last first, as things were built up.
+  for ((n = ${#endings[@]} - 1; n >= 0; n--)); do eval "${endings[n]}" || true; done
   # Each is a process group of its own: a server may be the child of a shell.
   for pid in ${servers[@]+"${servers[@]}"}; do kill -- "-$pid" 2>/dev/null || true; done
   for pid in ${servers[@]+"${servers[@]}"}; do wait "$pid" 2>/dev/null || true; done
@@ -27,6 +31,8 @@ cleanup() {
 }
 trap cleanup EXIT
 trap 'exit 130' INT TERM
+
+at_exit() { endings+=("$1"); }
 
 for tool in cargo curl jq; do
   command -v "$tool" >/dev/null || { echo "$0 needs $tool" >&2; exit 1; }

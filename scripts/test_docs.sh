@@ -2,10 +2,10 @@
 # Runs every command line of README.md and of the chapters as it stands there.
 #
 # A ```sh block is run, command by command; where a ```json or ```text block follows it, that is what the block must
-# print (JSON is compared as JSON; a `…` in a line of text, or a JSON string "…", stands for anything). A block that starts a server
-# (`cargo run --bin stepN`) leaves it running for the blocks after it, until the next server or the end of the file.
-# A command whose tool is not installed is skipped by name, and so is one that needs the network (npx, claude) without
-# --full.
+# print (JSON is compared as JSON; a `…` in a line of text, or a JSON string "…", stands for anything). A block that
+# starts a server (`cargo run --bin stepN`) leaves it running for the blocks after it, until the next one or the end of the
+# file; an identity provider (`cargo run -p mcp-idp`) beside it, likewise. A command whose tool is not installed is skipped
+# by name, and without --full so is one that needs the network (npx, claude) or Keycloak: mcp-idp then stands in for it.
 source "$(dirname "$0")/lib.sh"
 
 full=false
@@ -26,13 +26,33 @@ done
 cargo build --quiet --bins
 cargo build --quiet -p mcp-idp -p mcp-attack
 
-stop_server() {
-  local pid
-  for pid in ${servers[@]+"${servers[@]}"}; do
-    kill -- "-$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
+# What runs: a server and a provider at the most.
+declare -A running=()
+stop() {
+  local pid=${running[$1]:-}
+  [ -n "$pid" ] || return 0
+  kill -- "-$pid" 2>/dev/null || true
+  wait "$pid" 2>/dev/null || true
+  unset "running[$1]"
+}
+
+# serve NAME KIND PORT FILE: runs a block that starts a server, in the place of the one of its kind before it.
+serve() {
+  local tries
+  stop "$2"
+  set -m
+  bash "$4" >"$work/$2.log" 2>&1 &
+  set +m
+  servers+=($!)
+  running[$2]=$!
+  for ((tries = 0; tries < 200; tries++)); do
+    if port_is_taken "$3"; then
+      ok "$1"
+      return
+    fi
+    sleep 0.1
   done
-  servers=()
+  fail "$1" "$(cat "$work/$2.log")"
 }
 
 # blocks FILE: splits a file into numbered blocks, N.sh and N.json or N.text for what follows N.
@@ -94,7 +114,7 @@ check_quotes() {
 }
 
 run_block() {
-  local file=$1 n=$2 name tool out code=0 tries
+  local file=$1 n=$2 name tool out code=0 port
   name="$file:$(cat "$work/blocks/$n.line") $(head -n 1 "$work/blocks/$n.sh" | cut -c1-70)"
   if grep -qx 'scripts/test.sh\( --full\)\?' "$work/blocks/$n.sh"; then
     # This very run is that command.
@@ -111,23 +131,27 @@ run_block() {
     skip "$name" "install $tool to run it"
     return
   fi
-  if grep -q '^cargo run \(--bin step[0-9]\|-p mcp-idp\)' "$work/blocks/$n.sh"; then
-    port=$(sed -n 's/.* --port \([0-9]*\).*/\1/p' "$work/blocks/$n.sh")
-    stop_server
-    set -m
-    bash "$work/blocks/$n.sh" >"$work/server.log" 2>&1 &
-    set +m
-    servers+=($!)
-    for ((tries = 0; tries < 200; tries++)); do
-      if port_is_taken "${port:-9000}"; then
-        ok "$name"
-        return
-      fi
-      sleep 0.1
-    done
-    fail "$name" "$(cat "$work/server.log")"
+  if ! $full && grep -q -e ' --setup' -e '^scripts/keycloak.sh' "$work/blocks/$n.sh"; then
+    skip "$name" 'needs Keycloak; scripts/test.sh --full runs it'
+    stop provider
+    if grep -q ' --setup' "$work/blocks/$n.sh"; then
+      echo "$target/debug/mcp-idp --realm-file keycloak/mcp-realm-realm.json --key-dir $work/keys --allow-password-grant" >"$work/idp.sh"
+      serve "$file: mcp-idp in the place of Keycloak" provider 8080 "$work/idp.sh"
+    fi
     return
   fi
+  port=$(sed -n 's/.* --port \([0-9]*\).*/\1/p' "$work/blocks/$n.sh")
+  case $(cat "$work/blocks/$n.sh") in
+    *' --setup'* | *' --print-config'* | *'--bin step11'*) ;;
+    'cargo run --bin step'*)
+      serve "$name" server "${port:-9000}" "$work/blocks/$n.sh"
+      return
+      ;;
+    'cargo run -p mcp-idp'*)
+      serve "$name" provider "${port:-8080}" "$work/blocks/$n.sh"
+      return
+      ;;
+  esac
   out=$(timeout 120 bash -eu -o pipefail "$work/blocks/$n.sh" 2>"$work/err") || code=$?
   if [ "$code" -ne 0 ]; then
     fail "$name" "exit $code: $(cat "$work/err")"
@@ -145,6 +169,7 @@ for file in README.md steps/step*.md; do
   total=$(find "$work/blocks" -name '*.sh' | wc -l)
   for ((n = 1; n <= total; n++)); do run_block "$file" "$n"; done
   check_quotes "$file"
-  stop_server
+  stop server
+  stop provider
 done
 summary

@@ -3,10 +3,13 @@
 # in and decides, code and PKCE, refresh, client credentials, revocation; and where scopes are enforced, the step up to
 # a scope that a tool needs, which ends after one more question, whatever the answer.
 #
-#   scripts/test_oauth.sh [--bin step7|step8]       both unless told otherwise
+#   scripts/test_oauth.sh [--bin step7|step8|step9|step10]       steps 7 and 8 unless told otherwise
 #
-# The person is scripts/clients/person.sh, which also writes down what they were asked. Needs node, npm and python3; a
-# client that cannot be installed is skipped by name. rmcp does the same in steps/tests/rmcp/oauth.rs.
+# Steps 9 and 10 run with Keycloak, whose pages are gone through in a real browser (KEYCLOAK_TEST_URL names one that runs).
+#
+# The person is scripts/clients/person.sh, or scripts/browser/person.mjs where a page has to be seen; both write down what
+# they were asked. Needs node, npm and python3; what cannot be installed is skipped by name. rmcp does the same in
+# steps/tests/rmcp/oauth.rs.
 source "$(dirname "$0")/lib.sh"
 bins=(step7)
 # Until there is such a step, there is nothing to step up to.
@@ -14,8 +17,11 @@ bins=(step7)
 if [ "${1:-}" = --bin ]; then bins=("$2"); fi
 build "${bins[@]}"
 source scripts/clients/install.sh
+# Sourced for all: it builds mcp-idp and has functions.
+source scripts/provider.sh
 export no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1
-export MCP_PERSON=$PWD/scripts/clients/person.sh MCP_TOOLS='add echo get_time multiply whoami'
+export MCP_PERSON=$PWD/scripts/clients/person.sh MCP_BROWSER=$PWD/scripts/clients/browser.sh
+export MCP_TOOLS='add echo get_time multiply whoami'
 # How long an access token of the impatient server lives, and how much longer a server takes it: its leeway, and a second
 # for those that count whole ones.
 lifetime=2 leeway=31
@@ -33,7 +39,7 @@ run() {
   # A group of its own, for the cleanup: a driver may have children.
   set -m
   (
-    env MCP_SUBJECT=alice MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" MCP_GRANTED="$dir/granted" \
+    env MCP_SUBJECT="$subject" MCP_ISSUER="$issuer" MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" MCP_GRANTED="$dir/granted" \
       "$runtime" "$clients/oauth_$client" "$base/mcp" "$scenario" >"$dir/out" 2>"$dir/err" || echo $? >"$dir/code"
   ) &
   set +m
@@ -59,15 +65,28 @@ asked() {
   sed -n "${1}p" "$visits" | sed -n 's/.*[?&]scope=\([^&]*\).*/\1/p' | sed 's/%3A/:/g; s/%20/ /g; s/+/ /g' | sorted
 }
 sorted() { tr ' ' '\n' | sort | xargs; }
+few() {
+  if [ "$(times)" -le 3 ]; then
+    ok "$name: the person was asked $(times) times, no more"
+  else
+    fail "$name: the person was asked $(times) times" 'at most two further questions are no loop'
+  fi
+}
 times() { wc -l <"$visits" | tr -d ' '; }
 held() { jq -r ".$1 // empty" <<<"$granted"; }
 
 # with_offline CLIENT SCOPES: what a client asks for that wants a refresh token where there is one to be had.
 with_offline() { case $1 in sdk_v1.mjs) echo "$2" ;; *) echo "$2 offline_access" ;; esac | sorted; }
 
+# embedded BIN [ARGS…]: a server that is its own authorization server.
+embedded() {
+  start_server "$@"
+  issuer=$base subject=alice
+}
+
 # metadata: what the authorization server says of itself, and the scopes that a client without a token is told of.
 metadata() {
-  server=$(curl -s "$base/.well-known/oauth-authorization-server")
+  server=$(curl -s "$issuer/.well-known/oauth-authorization-server")
   challenge=$(curl -s -o /dev/null -D - "$base/mcp" | sed -n 's/^www-authenticate: Bearer.* *scope="\([^"]*\)".*/\1/Ip')
   supported=$(curl -s "$base/.well-known/oauth-protected-resource/mcp" | jq -r '.scopes_supported | join(" ")')
 }
@@ -80,15 +99,17 @@ introspect() {
 
 # revoked: what $granted holds is worth something, and then nothing.
 revoked() {
-  local client token refresh
-  client=$(held client_id) token=$(held access_token) refresh=$(held refresh_token)
+  local client token refresh secret
+  client=$(held client_id) token=$(held access_token) refresh=$(held refresh_token) secret=$(held client_secret)
+  # Keycloak gives a secret to whoever does not say that they can keep none.
+  local itself=(-d "client_id=$client" ${secret:+-d "client_secret=$secret"})
   same "$name: its token is active" "[true,\"alice\",\"$client\"]" "$(introspect "$token")"
-  same "$name: its token is revoked" 200 "$(curl -s -o /dev/null -w '%{http_code}' -d "client_id=$client" \
+  same "$name: its token is revoked" 200 "$(curl -s -o /dev/null -w '%{http_code}' "${itself[@]}" \
     --data-urlencode "token=$token" "$(endpoint revocation)")"
   same "$name: its token is inactive" '{"active":false}' "$(introspect "$token")"
   [ -n "$refresh" ] || return 0
-  curl -s -d "client_id=$client" --data-urlencode "token=$refresh" "$(endpoint revocation)"
-  same "$name: its refresh token is revoked" invalid_grant "$(curl -s -d grant_type=refresh_token -d "client_id=$client" \
+  curl -s "${itself[@]}" --data-urlencode "token=$refresh" "$(endpoint revocation)"
+  same "$name: its refresh token is revoked" invalid_grant "$(curl -s -d grant_type=refresh_token "${itself[@]}" \
     --data-urlencode "refresh_token=$refresh" "$(endpoint token)" | jq -r .error)"
 }
 
@@ -106,14 +127,14 @@ done
 # Discovery, registration, a person, a token; a token that runs out; a token without a person; a token that is revoked.
 find_the_way() {
   local client expired
-  start_server step7 --key-dir "$work/keys" --access-token-lifetime "$lifetime"
+  embedded step7 --key-dir "$work/keys" --access-token-lifetime "$lifetime"
   for client in "${those[@]}"; do
     # Python goes by the clock, and the others by what the server says.
     case $client in *.py) expired=$((lifetime + 1)) ;; *) expired=$((lifetime + leeway)) ;; esac
     run "$client" expiry MCP_EXPIRED=$expired
   done
 
-  start_server step7 --key-dir "$work/keys"
+  embedded step7 --key-dir "$work/keys"
   metadata
   for client in "${those[@]}"; do
     run "$client" code
@@ -154,7 +175,7 @@ find_the_way() {
 # A token that is enough to look, and not to call a tool.
 step_up() {
   local client more
-  start_server step8 --key-dir "$work/keys"
+  embedded step8 --key-dir "$work/keys"
   metadata
   for client in "${those[@]}"; do
     # The Inspector asks for little only where it is told to, with MCP_FIRST.
@@ -173,11 +194,7 @@ step_up() {
     # Their account has no role for tools: the answer to the second question is what they have already.
     run "$client" refused MCP_FIRST="$challenge" PERSON=bob
     outcome "$client" refused 'denied to the account'
-    if [ "$(times)" -le 3 ]; then
-      ok "$name: the person was asked $(times) times, no more"
-    else
-      fail "$name: the person was asked $(times) times" 'at most two further questions are no loop'
-    fi
+    few
 
     [ "$client" != inspector.mjs ] || continue
     run "$client" credentials MCP_SUBJECT=service-account-echo-mcp-server MCP_SCOPE='mcp:read mcp:tools'
@@ -186,11 +203,121 @@ step_up() {
   done
 }
 
+# with_keycloak BIN [ARGS…]: a server with a realm of its own; with $subject, alice's id.
+with_keycloak() {
+  local at tries
+  at=$(free_port)
+  provide keycloak "$at"
+  start_program "$1" "$target/debug/$1" --port "$at" --keycloak-url "$provider_url" --realm "$realm" "${@:2}"
+  # It fetches the keys by itself.
+  for ((tries = 0; tries < 100; tries++)); do
+    ! curl -s "$base/health" | jq -e '.jwks_available or .identity_provider.reachable' >/dev/null || break
+    sleep 0.1
+  done
+  password alice
+  subject=$(claims <<<"$token" | jq -r .sub)
+}
+
+# ours: the scopes on standard input that are about this server, sorted.
+ours() { tr ' ' '\n' | grep ^mcp: | sort | xargs; }
+
+# The same, where scopes are frozen at registration: the challenge names all of them, since a client can never ask for
+# more. Its pages are seen by a browser, where there is one.
+at_keycloak() {
+  local bin=$1 client expired service person=$MCP_PERSON
+  providers
+  [ "${providers[*]: -1}" = keycloak ] || return 0
+  # It makes the realm.
+  build step9
+  source scripts/browser/install.sh
+  if [ -n "$no_browser" ]; then
+    skip 'the pages in a browser' "$no_browser"
+  else
+    person=$PWD/$drivers/person.mjs
+  fi
+
+  with_keycloak "$bin"
+  admin PUT "$realm" -H 'Content-Type: application/json' -d "{\"accessTokenLifespan\": $lifetime}"
+  for client in "${those[@]}"; do
+    case $client in *.py) expired=$((lifetime + 1)) ;; *) expired=$((lifetime + leeway)) ;; esac
+    run "$client" expiry MCP_EXPIRED=$expired
+  done
+
+  with_keycloak "$bin"
+  metadata
+  same 'a client is told of every scope at once' 'mcp:read mcp:tools mcp:prompts mcp:run' "$challenge"
+  service=$(curl -s "$(endpoint token)" -u echo-mcp-server:echo-mcp-server-secret -d grant_type=client_credentials |
+    jq -r .access_token | claims | jq -r .sub)
+  # No scope of this server has put the server's name into it.
+  password guest
+  same 'an account without a role gets a token all the same, which is for nobody' '200 401 the token is for another audience' "$status $(
+    curl -s -o "$work/body" -w '%{http_code}' "$base/mcp" -H "Authorization: Bearer $token"
+  ) $(jq -r .error.message <"$work/body")"
+  for client in "${those[@]}"; do
+    run "$client" code MCP_PERSON="$person"
+    outcome "$client" code
+    same "$name: the person was asked once" 1 "$(times)"
+    same "$name: asks for what the challenge names" "$(with_offline "$client" "$challenge")" "$(asked 1)"
+    same "$name: is granted what it asks for" "$(asked 1)" "$(held scope | sorted)"
+    same "$name: has a refresh token" 2 "$(held refresh_token | tr -cd . | wc -c | tr -d ' ')"
+    revoked
+
+    run "$client" denied MCP_PERSON="$person" PERSON_DECIDES=deny
+    outcome "$client" denied
+    same "$name: the person was asked once" 1 "$(times)"
+
+    if [ "$client" = inspector.mjs ]; then
+      skip 'inspector credentials' 'the CLI has no client credentials'
+    else
+      run "$client" credentials MCP_SUBJECT="$service" MCP_SCOPE='mcp:read mcp:tools'
+      outcome "$client" credentials
+      same "$name: nobody was asked" 0 "$(times)"
+      case $client in
+        # They were told what to ask for, and ask for what the challenge names.
+        client_v2.mjs | mcp_client.py) same "$name: is granted what it asks for" "$(ours <<<"$challenge")" "$(held scope | ours)" ;;
+        *) same "$name: is granted what it asks for" 'mcp:read mcp:tools' "$(held scope | ours)" ;;
+      esac
+    fi
+
+    # His account has no role for tools.
+    run "$client" refused PERSON=bob
+    outcome "$client" refused 'denied to the account'
+    few
+
+    run "$client" denied PERSON=guest
+    outcome "$client" denied 'a token for nothing'
+    few
+  done
+
+  for client in "${those[@]}"; do
+    outcome "$client" expiry
+    same "$name: the person was asked once" 1 "$(times)"
+  done
+
+  # A client of the realm's own may ask for more later.
+  with_keycloak "$bin" --initial-scopes least
+  metadata
+  for client in "${those[@]}"; do
+    if [ "$client" = sdk_v1.mjs ]; then
+      skip 'sdk_v1 step-up' 'with a refresh token it refreshes, and asks nobody'
+      continue
+    fi
+    run "$client" step-up MCP_FIRST="$challenge" MCP_CLIENT=mcp-test-client
+    outcome "$client" step-up
+    same "$name: the person was asked twice" 2 "$(times)"
+    same "$name: asks for what the challenge names first" "$(with_offline "$client" "$challenge")" "$(asked 1)"
+    # And for what it was given without asking, which is the realm's affair.
+    same "$name: then for what the tool needs too" 'mcp:read mcp:tools' "$(asked 2 | ours)"
+    same "$name: is granted that" 'mcp:read mcp:tools' "$(held scope | ours)"
+  done
+}
+
 for bin in "${bins[@]}"; do
   case $bin in
     step7) find_the_way ;;
     step8) step_up ;;
-    *) echo "$0: $bin has no authorization server of its own, or needs a test of its own" >&2; exit 2 ;;
+    step9 | step10) at_keycloak "$bin" ;;
+    *) echo "$0: $bin has no authorization server, or needs a test of its own" >&2; exit 2 ;;
   esac
 done
 summary

@@ -5,6 +5,8 @@
 //   MCP_TOOLS    the names of the server's tools, sorted
 //   MCP_SUBJECT  who that person is
 //   MCP_GRANTED  the file for what the client holds in the end
+//   MCP_ISSUER   the authorization server of the tools' server
+//   MCP_CLIENT   the client to be, for one that does not register; without a secret
 //   MCP_SCOPE    what a client asks for that speaks for itself
 //   MCP_EXPIRED  seconds until the server refuses an access token as expired
 // One line per check is printed: `ok - NAME` or `not ok - NAME: REASON`. How often the person was asked, and for what,
@@ -19,9 +21,9 @@ const EXPIRED = Number(process.env.MCP_EXPIRED ?? 0);
 
 // A client that hangs must not hang the tests.
 setTimeout(() => {
-  report('ends in time', 'not within a minute');
+  report('ends in time', 'not within two minutes');
   process.exit(1);
-}, (EXPIRED + 60) * 1000).unref();
+}, (EXPIRED + 120) * 1000).unref();
 
 // The client of the realm's file that may act for itself.
 export const SERVICE = { clientId: 'echo-mcp-server', clientSecret: 'echo-mcp-server-secret' };
@@ -37,6 +39,7 @@ export class Provider {
     token_endpoint_auth_method: 'none',
   };
   state = () => 'as it was sent';
+  client = process.env.MCP_CLIENT ? { client_id: process.env.MCP_CLIENT } : undefined;
   clientInformation = () => this.client;
   saveClientInformation = (client) => void (this.client = client);
   tokens = () => this.held;
@@ -65,6 +68,7 @@ export class Provider {
 export async function drive(provide, connect) {
   const scenario = process.argv[3];
   const provider = provide(scenario);
+  if (scenario === 'denied') return denied(() => connect(provider));
   const client = await step('connects', () => connect(provider));
   if (client) await SCENARIOS[scenario](client, provider);
   await client?.close?.();
@@ -99,17 +103,26 @@ const SCENARIOS = {
   // The person, or their account, does not give what the tool needs.
   async refused(client) {
     await lists(client);
-    let said = '';
-    try {
-      await client.call('echo', { message: 'hi' });
-    } catch (error) {
-      said = reason(error);
-    }
-    report('ends with an error', said ? '' : 'the tool was called');
+    await fails(() => client.call('echo', { message: 'hi' }), 'the tool was called');
     // What it has, it still has.
     await lists(client);
   },
 };
+
+// Nothing is given at all.
+const denied = (connect) => fails(async () => (await connect()).tools(), 'it was let in');
+
+async function fails(run, otherwise) {
+  let said = '';
+  try {
+    await run();
+  } catch (error) {
+    said = reason(error);
+  }
+  report('ends with an error', said ? '' : otherwise);
+  // For whoever asks why.
+  console.error(said);
+}
 
 async function everything(client) {
   await lists(client);

@@ -15,6 +15,8 @@ import anyio
 SUBJECT = os.environ.get("MCP_SUBJECT")
 TOOLS = os.environ.get("MCP_TOOLS")
 SCOPE = os.environ.get("MCP_SCOPE")
+ISSUER = os.environ.get("MCP_ISSUER")
+CLIENT = os.environ.get("MCP_CLIENT")
 EXPIRED = float(os.environ.get("MCP_EXPIRED", 0))
 # The client of the realm's file that may act for itself.
 SERVICE = {"client_id": "echo-mcp-server", "client_secret": "echo-mcp-server-secret"}
@@ -102,8 +104,14 @@ async def _drive(connect, url, name):
     scenario = _Scenario()
     try:
         # A client that hangs must not hang the tests.
-        with anyio.fail_after(EXPIRED + 60):
+        with anyio.fail_after(EXPIRED + 120):
+            # Nothing is given at all.
+            scenario.refusing = name == "denied"
             async with connect(url, name) as client:
+                if scenario.refusing:
+                    await client.tools()
+                    scenario.report("ends with an error", "it was let in")
+                    return scenario.failed
                 scenario.report("connects")
                 await getattr(scenario, name.replace("-", "_"))(client)
                 with open(os.environ["MCP_GRANTED"], "w") as granted:
@@ -112,6 +120,8 @@ async def _drive(connect, url, name):
         if scenario.refusing:
             # An error within the flow ends the connection too, and so it comes out here.
             scenario.report("ends with an error")
+            # For whoever asks why.
+            print(_reason(error), file=sys.stderr)
         else:
             scenario.report("connects, answers in time and closes", _reason(error))
     return scenario.failed

@@ -12,7 +12,7 @@ const url = new URL(process.argv[2]);
 
 const provide = (scenario) =>
   scenario === 'credentials'
-    ? new ClientCredentialsProvider({ ...SERVICE, scope: process.env.MCP_SCOPE, expectedIssuer: url.origin })
+    ? new ClientCredentialsProvider({ ...SERVICE, scope: process.env.MCP_SCOPE, expectedIssuer: process.env.MCP_ISSUER })
     : new Provider();
 
 async function connect(authProvider) {

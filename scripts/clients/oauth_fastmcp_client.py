@@ -2,14 +2,13 @@
 
 import os
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastmcp import Client
 from fastmcp.client.auth import ClientCredentialsOAuthProvider, OAuth
-from oauth import SCOPE, SERVICE, drive
+from oauth import CLIENT, ISSUER, SCOPE, SERVICE, drive
 
 # What Python's webbrowser opens; & for not to wait until it is closed.
-os.environ["BROWSER"] = f"{Path(os.environ['MCP_PERSON']).with_name('browser.sh')} %s &"
+os.environ["BROWSER"] = f"{os.environ['MCP_BROWSER']} %s &"
 
 
 class Driver:
@@ -34,9 +33,9 @@ class Driver:
 @asynccontextmanager
 async def connect(url, scenario):
     if scenario == "credentials":
-        auth = ClientCredentialsOAuthProvider(**SERVICE, scopes=SCOPE, issuer=url.removesuffix("/mcp"))
+        auth = ClientCredentialsOAuthProvider(**SERVICE, scopes=SCOPE, issuer=ISSUER)
     else:
-        auth = OAuth(client_name="oauth_fastmcp_client.py", callback_timeout=30)
+        auth = OAuth(client_name="oauth_fastmcp_client.py", client_id=CLIENT, callback_timeout=30)
     async with Client(url, auth=auth) as client:
         yield Driver(client, auth)
 

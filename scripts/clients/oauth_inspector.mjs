@@ -5,12 +5,11 @@ import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { drive } from './oauth.mjs';
 
 const CLI = fileURLToPath(new URL('node_modules/.bin/mcp-inspector', import.meta.url));
-const BROWSER = join(dirname(process.env.MCP_PERSON), 'browser.sh');
 const url = process.argv[2];
 
 // What it holds is in its home, from one process to the next; the user's own is none of our business.
@@ -40,12 +39,14 @@ const provider = {
 // A port of its own, since another one may be running; its default is always the same.
 const listener = createServer().listen(0, '127.0.0.1');
 await once(listener, 'listening');
-const callback = `http://127.0.0.1:${listener.address().port}/oauth/callback`;
+// The path is what the realm's own client has.
+const callback = `http://127.0.0.1:${listener.address().port}/callback`;
 listener.close();
 
-// Left alone, it asks for everything that the resource knows; MCP_FIRST, in its configuration, makes it ask for less.
+// Left alone, it registers, and asks for everything that the resource knows; MCP_FIRST, in its configuration, makes it ask
+// for less.
 const server = join(home, 'mcp.json');
-const oauth = process.env.MCP_FIRST ? { scopes: process.env.MCP_FIRST } : undefined;
+const oauth = { scopes: process.env.MCP_FIRST || undefined, clientId: process.env.MCP_CLIENT || undefined };
 writeFileSync(server, JSON.stringify({ mcpServers: { it: { type: 'streamable-http', url, oauth } } }));
 
 // Every call is a process and a connection of its own.
@@ -67,7 +68,7 @@ function run(method, ...args) {
     const [, authorization] = /Please navigate to: (\S+)\n/.exec(stderr) ?? [];
     if (authorization && !asked) {
       asked = true;
-      spawn(BROWSER, [authorization], { stdio: 'inherit' });
+      spawn(process.env.MCP_BROWSER, [authorization], { stdio: 'inherit' });
     }
   });
   return new Promise((resolve, reject) => {

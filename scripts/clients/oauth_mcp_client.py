@@ -9,8 +9,8 @@ from mcp.client.auth.exceptions import OAuthFlowError
 from mcp.client.auth.extensions.client_credentials import ClientCredentialsOAuthProvider
 from mcp.client.auth.oauth2 import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata
-from oauth import SCOPE, SERVICE, drive, person
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+from oauth import CLIENT, ISSUER, SCOPE, SERVICE, drive, person
 
 
 class Storage:
@@ -47,12 +47,13 @@ def code(url, storage):
 
     # No token_endpoint_auth_method, as in this SDK's own documentation.
     metadata = OAuthClientMetadata(client_name="oauth_mcp_client.py", redirect_uris=["http://localhost:53211/callback"])
+    if CLIENT:
+        storage.client = OAuthClientInformationFull(client_id=CLIENT, **metadata.model_dump(exclude_none=True))
     return OAuthClientProvider(url, metadata, storage, redirect_handler, callback_handler)
 
 
 def credentials(url, storage):
-    issuer = url.removesuffix("/mcp")
-    return ClientCredentialsOAuthProvider(url, storage, *SERVICE.values(), scope=SCOPE, issuer=issuer)
+    return ClientCredentialsOAuthProvider(url, storage, *SERVICE.values(), scope=SCOPE, issuer=ISSUER)
 
 
 class Driver:
@@ -70,6 +71,7 @@ class Driver:
         client = self.storage.client
         return {
             "client_id": client.client_id if client else SERVICE["client_id"],
+            "client_secret": client.client_secret if client else None,
             **self.storage.tokens.model_dump(exclude_none=True),
         }
 

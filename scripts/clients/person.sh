@@ -22,42 +22,56 @@ decision=${decisions[visits > ${#decisions[@]} ? ${#decisions[@]} - 1 : visits -
 home=$(mktemp -d)
 trap 'rm -rf "$home"' EXIT
 
-# open URL [CURL ARGS…]: shows a page; sets $page, and $next to where it leads without being asked.
+# open URL [CURL ARGS…]: shows a page; sets $page, on one line, and $next to where it leads without being asked. The pages
+# are all on one server: what leads elsewhere, or to another port, leads back to the client.
+server=$(sed 's|^\(https*://[^/?]*\).*|\1|' <<<"$url")
 open() {
+  : >"$home/page"
+  # Keycloak's cookies are Secure without TLS too; curl sends them to loopback, as browsers do.
   next=$(curl -sS --max-time 30 -b "$home/cookies" -c "$home/cookies" -o "$home/page" -w '%{redirect_url}' "$@")
-  page=$(cat "$home/page" 2>/dev/null || true)
+  page=$(tr '\r\n' '  ' <"$home/page")
+  case $next in "$server"/*) open "$next" ;; esac
 }
 
-# attribute TAG NAME: of the first tag of the page that holds the text TAG.
+# attribute NAME: of the first tag on standard input.
 attribute() {
-  sed -n "s/.*<$1[^>]* $2=\"\([^\"]*\)\".*/\1/p" <<<"$page" | head -n 1 |
+  sed -n "s/^[^>]* $1=\"\([^\"]*\)\".*/\1/p" |
     sed "s/&#34;/\"/g; s/&quot;/\"/g; s/&#39;/'/g; s/&#60;/</g; s/&lt;/</g; s/&#62;/>/g; s/&gt;/>/g; s/&#38;/\&/g; s/&amp;/\&/g"
 }
 
 # stuck WHY: there is no way on.
 stuck() {
   printf '%s\n' "$1" >&2
-  sed 's/<[^>]*>/ /g' <<<"$page" | grep '[^[:space:]]' >&2
+  sed 's/<\/*script/\n&/g' <<<"$page" | sed '/^<script/d; s/<[^>]*>/\n/g' | grep '[^[:space:]]' >&2 || true
   exit 1
 }
 
-# submit NAME=VALUE…: the first form of the page, with what a person adds to it.
+# submit NAME=VALUE…: the first form of the page with its hidden fields, and what a person adds to it.
 submit() {
-  local action field fields=()
-  action=$(attribute form action)
-  [ -n "$action" ] || stuck 'a page without a form:'
-  for field in "request=$(attribute 'input type="hidden" name="request"' value)" \
-    "csrf=$(attribute 'input type="hidden" name="csrf"' value)" "$@"; do
-    fields+=(--data-urlencode "$field")
-  done
-  open "$(sed 's|^\(https*://[^/?]*\).*|\1|' <<<"$url")$action" "${fields[@]}"
+  local action field form fields=()
+  form=$(sed 's/<form/\n<form/; s/.*\n//; s/<\/form>.*//' <<<"$page")
+  action=$(attribute action <<<"$form")
+  while IFS= read -r field; do
+    fields+=(--data-urlencode "$(attribute name <<<"$field")=$(attribute value <<<"$field")")
+  done < <(grep -o '<input[^>]* type="hidden"[^>]*>' <<<"$form")
+  for field in "$@"; do fields+=(--data-urlencode "$field"); done
+  case $action in http*) ;; *) action=$server$action ;; esac
+  open "$action" "${fields[@]}"
 }
 
 open "$url"
-if [ -z "$next" ]; then
-  submit "username=$name" "password=${name#mcp-}123"
-  [ -z "$next" ] || open "$next"
-  submit "decision=$decision"
-fi
-[ -n "$next" ] || stuck 'not let in:'
+while [ -z "$next" ]; do
+  case $page in
+    # Shown a second time, it says what was wrong.
+    *'name="password"'*)
+      [ -z "${logged_in:-}" ] || stuck 'not let in:'
+      logged_in=yes
+      submit "username=$name" "password=${name#mcp-}123"
+      ;;
+    # Keycloak asks Yes or No, and does not ask again for what was granted before.
+    *'name="accept"'*) submit "$([ "$decision" = allow ] && echo accept=Yes || echo cancel=No)" ;;
+    *'name="decision"'*) submit "decision=$decision" ;;
+    *) stuck 'no way on from:' ;;
+  esac
+done
 printf '%s\n' "$next"

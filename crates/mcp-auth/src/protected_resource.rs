@@ -195,6 +195,21 @@ mod tests {
     }
 
     #[test]
+    fn a_bare_origin() {
+        for written in ["http://localhost:3000", "http://localhost:3000/", "HTTP://LOCALHOST:3000"] {
+            let local = described(written);
+            for host in ["localhost:3000", "127.0.0.1:3000", "[::1]:3000"] {
+                // RFC 8707 §2 and the MCP specification's canonical form: no slash at the end.
+                assert_eq!(resource(&local, host), format!("http://{host}"), "{written}");
+                let url = format!("http://{host}/.well-known/oauth-protected-resource");
+                assert_eq!(local.metadata_url(&asked_as(host)), url, "{written}");
+            }
+            // The well-known route once: twice would panic.
+            let _router: Router = local.into_router();
+        }
+    }
+
+    #[test]
     fn what_cannot_be_described() {
         let resource: ResourceUri = "http://localhost:9000/mcp".parse().unwrap();
         let none: [&str; 0] = [];

@@ -264,6 +264,42 @@ async fn the_metadata_is_where_the_client_can_find_it() {
     assert_eq!(other.status(), StatusCode::NOT_FOUND);
 }
 
+/// As the official tutorial sets it up: the resource is the origin, and the endpoint stands at its root.
+#[tokio::test]
+async fn a_resource_that_is_a_bare_origin() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let resource = format!("http://localhost:{port}");
+    let described = ProtectedResource::new(&resource.parse().unwrap(), [ISSUER], ["mcp:tools"]).unwrap();
+    let verifier = JwtVerifier::with_keys(vec![KEY.public().clone()], ISSUER, &resource);
+    let guard = Guard::new(verifier).protects(described.clone());
+    let app = Router::new().route("/", post(async || "in").layer(guard)).merge(described.into_router());
+    tokio::spawn(axum::serve(listener, app).into_future());
+
+    let metadata = format!("{resource}/.well-known/oauth-protected-resource");
+    let response = Client::new().post(&resource).send().await.unwrap();
+    assert_eq!(challenge(&response), format!("Bearer resource_metadata=\"{metadata}\""));
+    let document: Value = Client::new().get(&metadata).send().await.unwrap().json().await.unwrap();
+    assert_eq!(document["resource"], resource, "without a slash");
+    let deeper = Client::new().get(format!("{metadata}/mcp")).send().await.unwrap();
+    assert_eq!(deeper.status(), StatusCode::NOT_FOUND);
+
+    for (audience, expected) in [
+        (resource.clone(), StatusCode::OK),
+        (format!("{resource}/"), StatusCode::OK),
+        (format!("http://127.0.0.1:{port}/"), StatusCode::OK),
+        (format!("{resource}//"), StatusCode::UNAUTHORIZED),
+        (format!("{resource}/mcp"), StatusCode::UNAUTHORIZED),
+        (format!("http://localhost:{}", port ^ 1), StatusCode::UNAUTHORIZED),
+        ("http://localhost".to_owned(), StatusCode::UNAUTHORIZED),
+    ] {
+        let mut claims = claims();
+        claims["aud"] = json!(audience);
+        let response = Client::new().post(&resource).bearer_auth(KEY.sign(&claims).unwrap()).send().await.unwrap();
+        assert_eq!(response.status(), expected, "{audience}");
+    }
+}
+
 #[tokio::test]
 async fn two_credentials_or_one_in_the_url_are_no_request() {
     let server = Server::start(Guard::new(verifier()).agent_session(true)).await;

@@ -3,39 +3,19 @@
 #![cfg(all(feature = "remote", feature = "signing"))]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod kept_log;
 mod key_server;
-
-use std::sync::{Arc, Mutex};
 
 use mcp_auth::TokenError;
 
-use self::key_server::{Content, KeyServer, Reply, Signer, refused, until_accepted};
-
-/// What is logged, kept for reading.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
+use self::{
+    kept_log::Log,
+    key_server::{Content, KeyServer, Reply, Signer, refused, until_accepted},
+};
 
 #[tokio::test]
 async fn the_log_tells_of_an_outage_once() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let (log, _guard) = Log::listening();
     let key = Signer::new();
     let mut wrong = Reply::keys(&[&key]);
     let Content::Whole(body) = &wrong.body else { unreachable!() };
@@ -46,7 +26,7 @@ async fn the_log_tells_of_an_outage_once() {
     refused(&verifier, &key.token(), TokenError::NoKeys).await;
     server.set(Reply::keys(&[&key]));
     until_accepted(&verifier, &key.token()).await;
-    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let text = log.text();
     let lines = |what: &str| text.lines().filter(|line| line.contains(what)).count();
     let told = ("cannot be fetched; the keys", "still cannot be fetched", "can be fetched again", "public keys");
     assert_eq!((lines(told.0), lines(told.2), lines(told.3)), (1, 1, 1), "{text}");

@@ -26,7 +26,16 @@ const ISSUER: &str = "http://localhost:9000";
 const AUDIENCE: &str = "http://localhost:9000/mcp";
 
 fn policy() -> Policy {
-    Policy::mcp().tool_scope("run_js", "mcp:run").unwrap().tool_role("server_stats", "admin")
+    ruled(Policy::mcp())
+}
+
+fn ruled(policy: Policy) -> Policy {
+    policy.tool_scope("run_js", "mcp:run").unwrap().tool_role("server_stats", "admin")
+}
+
+/// The three method tables, each with the same rules for tools.
+fn policies() -> [Policy; 3] {
+    [Policy::mcp(), Policy::strict(), Policy::one_scope("mcp:tools").unwrap()].map(ruled)
 }
 
 fn principal(scopes: &[&str], roles: &[&str], tools: Option<&[&str]>) -> Principal {
@@ -56,9 +65,19 @@ fn challenged(denied: &Denied<'_>) -> Option<String> {
 
 #[test]
 fn every_combination() {
-    let policy = policy();
+    let tables = [
+        include_str!("policy_table.txt"),
+        include_str!("policy_strict_table.txt"),
+        include_str!("policy_one_scope_table.txt"),
+    ];
+    for (policy, table) in policies().iter().zip(tables) {
+        every_combination_in(table, policy);
+    }
+}
+
+fn every_combination_in(table: &str, policy: &Policy) {
     let mut rows = 0;
-    for line in include_str!("policy_table.txt").lines().filter(|line| !line.starts_with('#')) {
+    for line in table.lines().filter(|line| !line.starts_with('#')) {
         let parts: Vec<Vec<&str>> = line.split('|').map(|part| part.split_whitespace().collect()).collect();
         let [token, free, lists, show, calls, other] = parts.as_slice() else { panic!("{line}") };
         let scopes: Vec<&str> = token[0].chars().filter(|letter| *letter != '-').map(scope).collect();
@@ -326,12 +345,81 @@ fn what_is_told() {
     }
 }
 
+#[test]
+fn what_the_other_tables_tell() {
+    let [_, strict, one] = policies();
+    let one = one.method_scope("resources/read", "mcp:files").unwrap();
+    let prompt = Operation::GetPrompt { name: "help" };
+    for (policy, scopes, operation, message, scope) in [
+        (
+            &strict,
+            &["mcp:read"][..],
+            prompt,
+            r#"getting the prompt "help" needs the scope mcp:prompts; the token has mcp:read"#,
+            "mcp:read mcp:prompts",
+        ),
+        (
+            &one,
+            &["mcp:read", "mcp:prompts", "openid"],
+            prompt,
+            r#"getting the prompt "help" needs the scope mcp:tools; the token has no scope of this server"#,
+            "mcp:tools",
+        ),
+        (
+            &one,
+            &["mcp:read"],
+            Operation::ListTools,
+            "listing tools needs the scope mcp:tools; the token has no scope of this server",
+            "mcp:tools",
+        ),
+        (
+            &one,
+            &["mcp:run"],
+            call("run_js"),
+            r#"calling "run_js" needs the scope mcp:tools; the token has mcp:run"#,
+            "mcp:tools mcp:run",
+        ),
+        // The scope of basic use is asked for too, or the client would get a token that opens nothing else.
+        (
+            &one,
+            &["mcp:read"],
+            Operation::Other { method: "resources/read" },
+            r#"the method "resources/read" needs the scope mcp:files; the token has no scope of this server"#,
+            "mcp:tools mcp:files",
+        ),
+    ] {
+        let who = principal(scopes, &[], None);
+        let denied = policy.decide(&who, operation).unwrap_err();
+        assert_eq!(denied.to_string(), format!("Forbidden: {message}"));
+        let needed = denied.missing_scopes().collect::<Vec<_>>().join(" ");
+        assert_eq!(denied.data(), json!({ "missingScopes": [needed] }));
+        assert_eq!(
+            challenged(&denied).unwrap(),
+            format!(
+                "Bearer scope=\"{scope}\", error=\"insufficient_scope\", error_description=\"{} needs the scope {needed}\"",
+                match operation {
+                    Operation::ListTools => "listing tools",
+                    Operation::CallTool { .. } => "calling this tool",
+                    Operation::Other { .. } => "this method",
+                    _ => "getting this prompt",
+                }
+            )
+        );
+    }
+}
+
 /// A client that asks for the challenged scopes alone (TypeScript 1.x) arrives, whatever it starts with and in whatever
 /// order it works: what it needed before is not lost, or two tools would take each other's scope away for ever.
 #[test]
 fn stepping_up_ends() {
-    let policy = policy().tool_scope("draw", "mcp:draw").unwrap();
-    let work = [call("run_js"), call("draw"), Operation::ListPrompts, call("echo"), Operation::ListTools];
+    for policy in policies() {
+        stepping_up_ends_with(&policy.tool_scope("draw", "mcp:draw").unwrap());
+    }
+}
+
+fn stepping_up_ends_with(policy: &Policy) {
+    let prompt = Operation::GetPrompt { name: "help" };
+    let work = [call("run_js"), call("draw"), Operation::ListPrompts, call("echo"), prompt, Operation::ListTools];
     for first in ["", "mcp:read", "mcp:tools", "mcp:prompts", "mcp:run", "mcp:draw", "openid"] {
         let mut scopes = vec![first.to_owned()];
         let mut logins = 0;
@@ -345,7 +433,7 @@ fn stepping_up_ends() {
                 logins += 1;
             }
         }
-        assert!(logins <= 3, "{first}: {logins} logins");
+        assert!(logins <= 4, "{first}: {logins} logins");
     }
 }
 
@@ -354,6 +442,11 @@ fn scopes_to_begin_with() {
     let policy = policy().tool_scope("draw", "mcp:draw").unwrap().tool_scope("paint", "mcp:draw").unwrap();
     assert_eq!(policy.initial_scopes(InitialScopes::Least), "mcp:read");
     assert_eq!(policy.initial_scopes(InitialScopes::All), "mcp:read mcp:tools mcp:prompts mcp:run mcp:draw");
+    let [_, strict, one] = policies();
+    assert_eq!(strict.initial_scopes(InitialScopes::Least), "mcp:read");
+    assert_eq!(strict.initial_scopes(InitialScopes::All), "mcp:read mcp:tools mcp:prompts mcp:run");
+    assert_eq!(one.initial_scopes(InitialScopes::Least), "mcp:tools");
+    assert_eq!(one.initial_scopes(InitialScopes::All), "mcp:tools mcp:run");
     for which in [InitialScopes::Least, InitialScopes::All] {
         assert_eq!(which.to_string().parse(), Ok(which));
     }
@@ -366,8 +459,10 @@ fn rules_that_cannot_be() {
         let error = PolicyError::Scope(scope.to_owned());
         assert_eq!(Policy::mcp().tool_scope("t", scope).unwrap_err(), error);
         assert_eq!(Policy::mcp().method_scope("x/y", scope).unwrap_err(), error);
+        assert_eq!(Policy::one_scope(scope).unwrap_err(), error);
     }
     assert_eq!(Policy::mcp().tool_scope("t", "offline_access").unwrap_err(), PolicyError::OfflineAccess);
+    assert_eq!(Policy::one_scope("offline_access").unwrap_err(), PolicyError::OfflineAccess);
     for method in ["tools/call", "tools/list", "prompts/get", "initialize", "ping", "notifications/cancelled"] {
         let error = Policy::mcp().method_scope(method, "mcp:x").unwrap_err();
         assert_eq!(error, PolicyError::Method(method.to_owned()));

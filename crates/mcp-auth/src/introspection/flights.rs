@@ -151,3 +151,100 @@ impl Drop for Landing {
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use serde_json::Map;
+
+    use super::*;
+
+    fn token(expires_at: u64) -> Arc<AccessToken> {
+        Arc::new(AccessToken {
+            issuer: "issuer".into(),
+            subject: "alice".into(),
+            client_id: None,
+            username: None,
+            scopes: Vec::new(),
+            roles: Vec::new(),
+            tools: None,
+            expires_at,
+            kid: None,
+            claims: Map::new(),
+        })
+    }
+
+    fn key(n: usize) -> Key {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&n.to_le_bytes());
+        key
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_bounded() {
+        let flights = Flights::new(Duration::from_secs(60));
+        let good = token(now() + 600);
+        for n in 0..3 * KEPT {
+            let good = Arc::clone(&good);
+            assert!(flights.outcome(key(n), async move || Ok(good)).await.is_ok());
+        }
+        assert!(flights.0.kept.len() <= KEPT, "{}", flights.0.kept.len());
+        assert!(flights.0.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_as_old_as_its_question() {
+        let flights = Flights::new(Duration::from_millis(50));
+        let good = token(now() + 600);
+        let asked = Arc::new(AtomicUsize::new(0));
+        for _ in 0..3 {
+            let (asked, good) = (Arc::clone(&asked), Arc::clone(&good));
+            let slow = async move || {
+                tokio::time::sleep(Duration::from_millis(51)).await;
+                asked.fetch_add(1, Ordering::SeqCst);
+                Ok(good)
+            };
+            assert!(flights.outcome(key(0), slow).await.is_ok());
+            assert_eq!(flights.known(&key(0)), None, "it may have been revoked while the answer was on its way");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_a_question_that_is_too_old() {
+        let flights = Arc::new(Flights::new(Duration::ZERO));
+        let gate = Arc::new(Semaphore::new(0));
+        let ask = || {
+            let (flights, gate) = (Arc::clone(&flights), Arc::clone(&gate));
+            tokio::spawn(async move {
+                let held = async move || {
+                    gate.acquire().await.map_err(|_| TokenError::Unavailable)?.forget();
+                    Ok(token(0))
+                };
+                flights.outcome(key(0), held).await
+            })
+        };
+        let (first, second) = (ask(), ask());
+        while flights.0.places.available_permits() > MOST - 2 {
+            tokio::task::yield_now().await;
+        }
+        // The first to end does not take the other off the list.
+        gate.add_permits(1);
+        assert!(first.await.unwrap().is_ok());
+        assert_eq!(flights.0.under_way().len(), 1);
+        gate.add_permits(1);
+        assert!(second.await.unwrap().is_ok());
+        assert!(flights.0.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_question_that_dies_leaves_nobody_waiting() {
+        let flights = Flights::new(Duration::from_secs(60));
+        let dies = async || -> Outcome { panic!("as it should in this test") };
+        assert_eq!(flights.outcome(key(0), dies).await, Err(TokenError::Unavailable));
+        assert!(flights.0.under_way().is_empty());
+        assert!(flights.outcome(key(0), async || Ok(token(now() + 600))).await.is_ok());
+        assert_eq!(flights.0.places.available_permits(), MOST);
+    }
+}

@@ -1,7 +1,8 @@
-//! An identity provider's JWKS URL on a real socket, which can be down, slow, wrong and hostile; and who signs for it.
+//! An identity provider on a real socket, which can be down, slow, wrong and hostile; and who signs for it.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its part; a test may panic")]
 
 use std::{
+    collections::HashMap,
     convert::Infallible,
     sync::{
         Arc, Mutex,
@@ -13,7 +14,7 @@ use std::{
 use axum::{
     Router,
     body::Body,
-    extract::State,
+    extract::{Request, State},
     http::{HeaderMap, Response},
 };
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64URL};
@@ -35,7 +36,7 @@ pub const ISSUER: &str = "http://localhost:9000";
 pub const AUDIENCE: &str = "http://localhost:9000/mcp";
 
 /// What the server answers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reply {
     pub status: u16,
     pub headers: Vec<(&'static str, String)>,
@@ -45,9 +46,11 @@ pub struct Reply {
     pub gate: Option<Arc<Semaphore>>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Content {
     Whole(Bytes),
+    /// JSON that depends on the request's body.
+    Of(Arc<dyn Fn(&str) -> Value + Send + Sync>),
     /// Without a Content-Length, until the other side hangs up.
     Endless,
 }
@@ -63,6 +66,15 @@ impl Reply {
 
     pub fn jwks(keys: &[Value]) -> Self {
         Self::text(json!({ "keys": keys }).to_string())
+    }
+
+    pub fn json(json: &Value) -> Self {
+        Self::text(json.to_string()).header("content-type", "application/json")
+    }
+
+    pub fn of(answer: impl Fn(&str) -> Value + Send + Sync + 'static) -> Self {
+        let reply = Self::text("").header("content-type", "application/json");
+        Self { body: Content::Of(Arc::new(answer)), ..reply }
     }
 
     pub fn status(status: u16) -> Self {
@@ -91,7 +103,12 @@ impl Reply {
 struct Shared {
     hits: AtomicUsize,
     reply: Mutex<Reply>,
-    seen: Mutex<Option<HeaderMap>>,
+    /// By path, instead of that.
+    replies: Mutex<HashMap<String, Reply>>,
+    asked: Mutex<Vec<String>>,
+    seen: Mutex<Option<(HeaderMap, String)>>,
+    at_once: AtomicUsize,
+    most_at_once: AtomicUsize,
 }
 
 pub struct KeyServer {
@@ -116,7 +133,15 @@ impl KeyServer {
     pub fn down(reply: Reply) -> Self {
         let socket = bound(0);
         let port = socket.local_addr().unwrap().port();
-        let shared = Shared { hits: AtomicUsize::new(0), reply: Mutex::new(reply), seen: Mutex::default() };
+        let shared = Shared {
+            hits: AtomicUsize::new(0),
+            reply: Mutex::new(reply),
+            replies: Mutex::default(),
+            asked: Mutex::default(),
+            seen: Mutex::default(),
+            at_once: AtomicUsize::new(0),
+            most_at_once: AtomicUsize::new(0),
+        };
         Self { shared: Arc::new(shared), port, state: Socket::Down(Some(socket)) }
     }
 
@@ -134,7 +159,11 @@ impl KeyServer {
     }
 
     pub fn url(&self) -> String {
-        format!("http://127.0.0.1:{}/certs", self.port)
+        self.at("/certs")
+    }
+
+    pub fn at(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     /// How often it was asked.
@@ -146,9 +175,34 @@ impl KeyServer {
         *self.shared.reply.lock().unwrap() = reply;
     }
 
+    /// What is at this path from now on.
+    pub fn set_at(&self, path: &str, reply: Reply) {
+        self.shared.replies.lock().unwrap().insert(path.to_owned(), reply);
+    }
+
+    /// The paths that were asked for.
+    pub fn asked(&self) -> Vec<String> {
+        self.shared.asked.lock().unwrap().clone()
+    }
+
+    /// How often this one was.
+    pub fn hits_at(&self, path: &str) -> usize {
+        self.shared.asked.lock().unwrap().iter().filter(|asked| *asked == path).count()
+    }
+
+    /// How many requests there were at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.shared.most_at_once.load(Ordering::SeqCst)
+    }
+
     /// The header fields of the last request.
     pub fn seen(&self) -> HeaderMap {
-        self.shared.seen.lock().unwrap().clone().unwrap()
+        self.shared.seen.lock().unwrap().clone().unwrap().0
+    }
+
+    /// The body of the last request.
+    pub fn seen_body(&self) -> String {
+        self.shared.seen.lock().unwrap().clone().unwrap().1
     }
 
     /// Until it was asked so often.
@@ -190,11 +244,33 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     axum::serve(listener, Router::new().fallback(answer).with_state(shared)).await.unwrap();
 }
 
-async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response<Body> {
-    shared.hits.fetch_add(1, Ordering::SeqCst);
-    *shared.seen.lock().unwrap() = Some(headers);
+/// Counts a request for as long as it is answered, or until its client hangs up.
+struct Present(Arc<Shared>);
+
+impl Present {
+    fn new(shared: &Arc<Shared>) -> Self {
+        let now = shared.at_once.fetch_add(1, Ordering::SeqCst) + 1;
+        shared.most_at_once.fetch_max(now, Ordering::SeqCst);
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Present {
+    fn drop(&mut self) {
+        self.0.at_once.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response<Body> {
+    let _present = Present::new(&shared);
+    let (parts, body) = request.into_parts();
+    let asked = String::from_utf8(axum::body::to_bytes(body, 1 << 20).await.unwrap().to_vec()).unwrap();
+    *shared.seen.lock().unwrap() = Some((parts.headers, asked.clone()));
+    shared.asked.lock().unwrap().push(parts.uri.path().to_owned());
     // What it says is what it said when it was asked.
-    let reply = shared.reply.lock().unwrap().clone();
+    let at = shared.replies.lock().unwrap().get(parts.uri.path()).cloned();
+    let reply = at.unwrap_or_else(|| shared.reply.lock().unwrap().clone());
+    shared.hits.fetch_add(1, Ordering::SeqCst);
     tokio::time::sleep(reply.delay).await;
     if let Some(gate) = &reply.gate {
         drop(gate.acquire().await.unwrap());
@@ -211,6 +287,7 @@ async fn answer(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Respon
     let body = match reply.body {
         // What its headers say of its length need not be true.
         Content::Whole(bytes) => Body::from_stream(stream::iter([Ok::<_, Infallible>(bytes)])),
+        Content::Of(answer) => Body::from(answer(&asked).to_string()),
         Content::Endless => {
             let chunk = Bytes::from(vec![b' '; 64 * 1024]);
             Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(chunk.clone())))
