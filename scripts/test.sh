@@ -70,10 +70,7 @@ fi
 printf -- '-- Keycloak: %d s\n' $((SECONDS - begun))
 
 section 'cargo test' cargo test --workspace --no-fail-fast ${ignored[@]+"${ignored[@]}"}
-for step in scripts/test_step*.sh; do
-  name=${step##*/test_}
-  section "${name%.sh}" "$step"
-done
+for step in {1..11}; do section "step$step" "scripts/test_step$step.sh"; done
 section 'mcp-idp' scripts/test_idp.sh
 if $full; then
   # First of these, since it installs what the others use.
@@ -81,15 +78,20 @@ if $full; then
   section 'official clients with a token' scripts/test_clients.sh --bin step6
   section 'official clients log in at step 7' scripts/test_oauth.sh --bin step7
   section 'official clients log in at step 8' scripts/test_oauth.sh --bin step8
+  section 'official clients log in at Keycloak' scripts/test_oauth.sh --bin step10
   section 'browser' scripts/test_browser.sh
+  section 'Keycloak scripts' scripts/test_keycloak.sh
+  section 'faults' scripts/test_faults.sh
   section 'attack list' scripts/attack.sh --full
   section 'conformance' scripts/conformance.sh
+  section 'conformance of the client' scripts/conformance_client.sh
   section 'README and chapters' scripts/test_docs.sh --full
 else
   section 'attack list' scripts/attack.sh
   section 'README and chapters' scripts/test_docs.sh
   for name in 'official clients' 'official clients with a token' 'official clients log in at step 7' \
-    'official clients log in at step 8' browser conformance; do
+    'official clients log in at step 8' 'official clients log in at Keycloak' browser 'Keycloak scripts' faults \
+    conformance 'conformance of the client'; do
     skipped=$((skipped + 1))
     skips+=("$name: scripts/test.sh --full runs it")
   done

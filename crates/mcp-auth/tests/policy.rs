@@ -348,6 +348,7 @@ fn what_is_told() {
 #[test]
 fn what_the_other_tables_tell() {
     let [_, strict, one] = policies();
+    let one = one.method_scope("resources/read", "mcp:files").unwrap();
     let prompt = Operation::GetPrompt { name: "help" };
     for (policy, scopes, operation, message, scope) in [
         (
@@ -378,6 +379,14 @@ fn what_the_other_tables_tell() {
             r#"calling "run_js" needs the scope mcp:tools; the token has mcp:run"#,
             "mcp:tools mcp:run",
         ),
+        // The scope of basic use is asked for too, or the client would get a token that opens nothing else.
+        (
+            &one,
+            &["mcp:read"],
+            Operation::Other { method: "resources/read" },
+            r#"the method "resources/read" needs the scope mcp:files; the token has no scope of this server"#,
+            "mcp:tools mcp:files",
+        ),
     ] {
         let who = principal(scopes, &[], None);
         let denied = policy.decide(&who, operation).unwrap_err();
@@ -391,6 +400,7 @@ fn what_the_other_tables_tell() {
                 match operation {
                     Operation::ListTools => "listing tools",
                     Operation::CallTool { .. } => "calling this tool",
+                    Operation::Other { .. } => "this method",
                     _ => "getting this prompt",
                 }
             )

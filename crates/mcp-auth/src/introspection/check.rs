@@ -178,10 +178,19 @@ impl Shared {
         });
         let why = match asked.await {
             Err(fault) => format!("{url}: {fault}"),
-            Ok(Ok(answer)) => match answer.get("access_token").and_then(Value::as_str) {
-                Some(token) => return Ok(token.to_owned()),
-                None => format!("{url}: its answer has no access_token"),
-            },
+            Ok(Ok(answer)) => {
+                let text = |member: &str| answer.get(member).and_then(Value::as_str);
+                // RFC 6749 §5.1: said where it differs. Keycloak leaves out a scope that the client does not have.
+                let granted = |wanted: &str| text("scope").is_none_or(|all| all.split(' ').any(|one| one == wanted));
+                match (text("access_token"), scope.filter(|wanted| !granted(wanted))) {
+                    (Some(token), None) => return Ok(token.to_owned()),
+                    (Some(_), Some(scope)) => format!(
+                        "it is given no token with the scope {scope}: the scope is not assigned to it (or, in Keycloak, its \
+                         service account has none of the roles in the scope's \"Scope\" tab)"
+                    ),
+                    (None, _) => format!("{url}: its answer has no access_token"),
+                }
+            }
             Ok(Err((_, Some(error), _)))
                 if error.contains("unauthorized_client") || error.contains("unsupported_grant") =>
             {
