@@ -42,14 +42,14 @@ attribute() {
 # stuck WHY: there is no way on.
 stuck() {
   printf '%s\n' "$1" >&2
-  sed 's/<\/*script/\n&/g' <<<"$page" | sed '/^<script/d; s/<[^>]*>/\n/g' | grep '[^[:space:]]' >&2 || true
+  tr '<' '\n' <<<"$page" | sed '/^script/d; s/^[^>]*>//' | grep '[^[:space:]]' >&2 || true
   exit 1
 }
 
 # submit NAME=VALUE…: the first form of the page with its hidden fields, and what a person adds to it.
 submit() {
   local action field form fields=()
-  form=$(sed 's/<form/\n<form/; s/.*\n//; s/<\/form>.*//' <<<"$page")
+  form=${page#*<form} form=${form%%</form>*}
   action=$(attribute action <<<"$form")
   while IFS= read -r field; do
     fields+=(--data-urlencode "$(attribute name <<<"$field")=$(attribute value <<<"$field")")
