@@ -1,9 +1,19 @@
-//! Env files, read as `dotenvy` reads them, with what it lacks: the line of each key, variables from the environment
-//! that was handed in and not the process's, and errors that do not quote the line, which may hold a secret.
+//! Env files, read by `dotenvy`, never into the process's environment. Around it stands what it lacks: the line of each
+//! key, errors that do not quote the line, which may hold a secret, and a refusal of what it would read as something
+//! else than stands there, above all of a `$` that names nothing.
 //!
-//! Stricter in one thing: a `$` that names nothing is an error. Replaced by nothing, it would cut a secret short.
+//! For `$NAME` it takes the process's environment before lines above, and cannot be given another. What [`Sources`] was
+//! handed is the same in every program of ours. A variable that differs between the two is refused, so that no value
+//! depends on what was not handed in.
+//!
+//! [`Sources`]: crate::Sources
 
-use std::{collections::HashMap, fs::File, io::Read, iter::Peekable, path::Path, str::Chars};
+use std::{
+    cell::Cell,
+    fs::File,
+    io::{self, Read},
+    path::Path,
+};
 
 use crate::SettingsError;
 
@@ -21,10 +31,10 @@ pub(crate) struct Line {
 /// The text of the file, or `None` if there is no such file.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, SettingsError> {
     let failed = |reason: String| SettingsError::File { file: path.display().to_string(), reason };
-    let unreadable = |error: std::io::Error| failed(format!("it cannot be read: {error}"));
+    let unreadable = |error: io::Error| failed(format!("it cannot be read: {error}"));
     let file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
     };
     if file.metadata().map_err(unreadable)?.is_dir() {
@@ -42,187 +52,110 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, SettingsError> {
     })
 }
 
+/// Of a line that `dotenvy` refuses. Why it does, its error says with the line itself.
+const SHAPE: &str = "it cannot be read; a line is KEY=value, KEY=\"a value\" or KEY='a value', and a comment begins \
+                     with #; each quote is closed, also in a comment, and not by a ' after a \\; outside of single \
+                     quotes a \\ stands before one of \\ ' \" $ n or a space, and a $ before NAME or {NAME}";
+const UNSET: &str = "a $ begins a variable, and none of this name is in the environment or set in a line above; in \
+                     single quotes, or as \\$, a $ is itself";
+const DIFFERS: &str = "the variable after $ is another in this process than in the environment that was handed in; \
+                       write its value instead";
+const BARE: &str = "a variable stands in braces here: ${NAME}; in single quotes, or as \\$, a $ is itself";
+const BACKSLASH: &str = "a \\ at its end is written \\\\, and a space at its end in quotes";
+const GOES_ON: &str = "it does not end with its line: a quote stands in its comment; or a \\ before the ' at its end, \
+                       and is written \\\\ in double quotes; or a carriage return in it";
+
 /// The keys of `text`, in order, with `$NAME` and `${NAME}` replaced from `environment` or from lines above.
-pub(crate) fn parse<'a>(
+pub(crate) fn parse(
     file: &str,
-    text: &'a str,
-    environment: &'a dyn Fn(&str) -> Option<String>,
+    text: &str,
+    environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Vec<Line>, SettingsError> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut parser = Parser { chars: text.chars().peekable(), number: 1, above: HashMap::new(), environment };
+    // White space at the very end, without a line break, is an error to `dotenvy`.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text).trim_end();
+    let read = Cell::new(0);
+    let mut entries = dotenvy::from_read_iter(LineByLine { text, read: &read });
     let mut lines: Vec<Line> = Vec::new();
+    let mut next = 1;
     loop {
-        match parser.line() {
-            Ok(Some(line)) => {
-                if let Some(first) = lines.iter().find(|first| first.key == line.key) {
-                    let reason = format!("{} stands in line {} already; keep one of the two", line.key, first.number);
-                    return Err(SettingsError::Line { file: file.to_owned(), line: line.number, reason });
-                }
-                lines.push(line);
-            }
-            Ok(None) => return Ok(lines),
-            Err((line, reason)) => return Err(SettingsError::Line { file: file.to_owned(), line, reason }),
+        let from = read.get();
+        let Some(entry) = entries.next() else { return Ok(lines) };
+        let entire = &text[from..read.get()];
+        let skipped = entire.split_inclusive('\n').take_while(|line| line.trim().is_empty() || is_comment(line));
+        let (skipped, raw) = entire.split_at(skipped.map(str::len).sum());
+        let number = next + skipped.matches('\n').count();
+        next += entire.matches('\n').count();
+
+        let failed = |reason: String| SettingsError::Line { file: file.to_owned(), line: number, reason };
+        let (key, value) = entry.map_err(|_| failed(SHAPE.to_owned()))?;
+        if let Some(first) = lines.iter().find(|first| first.key == key) {
+            return Err(failed(format!("{key} stands in line {} already; keep one of the two", first.number)));
         }
+        let variable = |name: &str| match environment(name) {
+            given if given != std::env::var(name).ok() => Err(DIFFERS),
+            None if lines.iter().all(|line| line.key != name) => Err(UNSET),
+            _ => Ok(()),
+        };
+        let written = raw.split_once('=').map_or("", |(_, written)| written);
+        check(written, variable).map_err(|reason| failed(format!("{key}: {reason}")))?;
+        lines.push(Line { key, value, number });
     }
 }
 
-struct Parser<'a> {
-    chars: Peekable<Chars<'a>>,
-    number: usize,
-    above: HashMap<String, String>,
-    environment: &'a dyn Fn(&str) -> Option<String>,
+/// Refuses what `dotenvy` accepts, and reads as something else than stands there. `variable` says if there is one.
+fn check(written: &str, variable: impl Fn(&str) -> Result<(), &'static str>) -> Result<(), &'static str> {
+    let written = written.trim_end().trim_start_matches(|c: char| c.is_whitespace() && c != '\r');
+    let mut quoted = false;
+    let mut rest = written;
+    while let Some(c) = rest.chars().next() {
+        let after = &rest[c.len_utf8()..];
+        rest = match c {
+            // The end of the value.
+            '#' if rest.len() == written.len() => break,
+            ' ' | '\t' | '\r' | '\n' if !quoted => break,
+            '\'' if !quoted => after.split_once('\'').map_or("", |(_, after)| after),
+            '"' => {
+                quoted = !quoted;
+                after
+            }
+            // With white space it would fall off the end.
+            '\\' if after.trim().is_empty() || is_comment(after) => return Err(BACKSLASH),
+            '\\' => after.get(1..).unwrap_or_default(),
+            '$' => {
+                let in_braces = after.strip_prefix('{').and_then(|name| name.split_once('}'));
+                let length = after.find(|c: char| !c.is_alphanumeric()).unwrap_or(after.len());
+                let (name, after) = in_braces.unwrap_or_else(|| after.split_at(length));
+                // A bare name ends before these, and what follows it is taken as it stands, even a closing quote.
+                if in_braces.is_none() && after.starts_with(['_', '"', '\'', '\\', ' ', '\t']) {
+                    return Err(BARE);
+                }
+                variable(name)?;
+                after
+            }
+            _ => after,
+        };
+    }
+    // It looks for the end of a quote in other places than where it reads a quote, and so takes in lines that follow.
+    if rest.contains(['\r', '\n']) { Err(GOES_ON) } else { Ok(()) }
 }
 
-type Failed = (usize, String);
-
-impl Parser<'_> {
-    /// The next line that sets something.
-    fn line(&mut self) -> Result<Option<Line>, Failed> {
-        loop {
-            self.skip(|c| c.is_whitespace());
-            match self.chars.peek() {
-                None => return Ok(None),
-                Some('#') => self.skip(|c| c != '\n'),
-                Some(_) => break,
-            }
-        }
-        let number = self.number;
-        let failed = |reason: &str| (number, reason.to_owned());
-        let shape = "it is not KEY=value; a comment begins with #";
-        let mut key = self.name(|c| c == '.');
-        self.skip(is_blank);
-        if key == "export" && self.chars.peek() != Some(&'=') {
-            key = self.name(|c| c == '.');
-            self.skip(is_blank);
-        }
-        if key.is_empty() || key.starts_with(|c: char| !(c.is_ascii_alphabetic() || c == '_')) {
-            return Err(failed(shape));
-        }
-        if self.next() != Some('=') {
-            return Err(failed(shape));
-        }
-        self.skip(is_blank);
-        let value = self.value().map_err(|(line, reason)| (line, format!("{key}: {reason}")))?;
-        self.above.insert(key.clone(), value.clone());
-        Ok(Some(Line { key, value, number }))
-    }
-
-    /// Up to the end of the line, or to its comment; pieces in quotes and without may follow each other, as in a shell.
-    fn value(&mut self) -> Result<String, Failed> {
-        let number = self.number;
-        let failed = |reason: String| (number, reason);
-        let mut value = String::new();
-        let mut begun = false;
-        // A comment begins where the value has not, or after white space.
-        let mut after_blank = true;
-        loop {
-            match self.chars.peek().copied() {
-                None | Some('\n') => return Ok(value),
-                Some('#') if after_blank => {
-                    self.skip(|c| c != '\n');
-                    return Ok(value);
-                }
-                Some('\r') => {
-                    self.next();
-                    if self.chars.peek().is_some_and(|c| *c != '\n') {
-                        return Err(failed("a carriage return stands in the value".to_owned()));
-                    }
-                }
-                Some(c) if is_blank(c) => {
-                    self.skip(is_blank);
-                    after_blank = true;
-                }
-                Some(_) if after_blank && begun => {
-                    return Err(failed("a value with spaces in it stands in quotes: KEY=\"a value\"".to_owned()));
-                }
-                Some('\'') => {
-                    (begun, after_blank) = (true, false);
-                    self.next();
-                    loop {
-                        match self.next() {
-                            None => return Err(failed("the quote ' is not closed".to_owned())),
-                            Some('\'') => break,
-                            Some(c) => value.push(c),
-                        }
-                    }
-                }
-                Some('"') => {
-                    (begun, after_blank) = (true, false);
-                    self.next();
-                    loop {
-                        match self.chars.peek().copied() {
-                            None => return Err(failed("the quote \" is not closed".to_owned())),
-                            Some('"') => break,
-                            Some(_) => self.piece(&mut value)?,
-                        }
-                    }
-                    self.next();
-                }
-                Some(_) => {
-                    (begun, after_blank) = (true, false);
-                    self.piece(&mut value)?;
-                }
-            }
-        }
-    }
-
-    /// One character, what its escape stands for, or a variable.
-    fn piece(&mut self, value: &mut String) -> Result<(), Failed> {
-        let number = self.number;
-        match self.next() {
-            Some('\\') => match self.next() {
-                Some(c @ ('\\' | '\'' | '"' | '$' | ' ')) => value.push(c),
-                Some('n') => value.push('\n'),
-                _ => {
-                    let reason = "\\ stands before one of \\ ' \" $ n or a space; in single quotes it is itself";
-                    return Err((number, reason.to_owned()));
-                }
-            },
-            Some('$') => {
-                let braces = self.chars.next_if_eq(&'{').is_some();
-                let name = self.name(|c| braces && c == '.');
-                if name.is_empty() || (braces && self.chars.next_if_eq(&'}').is_none()) {
-                    let reason = "a $ begins a variable, $NAME or ${NAME}; in single quotes, or as \\$, it is itself";
-                    return Err((number, reason.to_owned()));
-                }
-                match (self.environment)(&name).or_else(|| self.above.get(&name).cloned()) {
-                    Some(found) => value.push_str(&found),
-                    None => {
-                        let reason = "the variable after $ is neither in the environment nor set in a line above; in \
-                                      single quotes, or as \\$, a $ is itself";
-                        return Err((number, reason.to_owned()));
-                    }
-                }
-            }
-            Some(c) => value.push(c),
-            None => {}
-        }
-        Ok(())
-    }
-
-    /// The longest name that stands here.
-    fn name(&mut self, also: impl Fn(char) -> bool) -> String {
-        let mut name = String::new();
-        while let Some(c) = self.chars.next_if(|c| c.is_ascii_alphanumeric() || *c == '_' || also(*c)) {
-            name.push(c);
-        }
-        name
-    }
-
-    fn skip(&mut self, which: impl Fn(char) -> bool) {
-        while self.chars.peek().is_some_and(|c| which(*c)) {
-            self.next();
-        }
-    }
-
-    fn next(&mut self) -> Option<char> {
-        let next = self.chars.next();
-        self.number += usize::from(next == Some('\n'));
-        next
-    }
+fn is_comment(text: &str) -> bool {
+    text.trim_start().starts_with('#')
 }
 
-/// White space that ends no line.
-fn is_blank(c: char) -> bool {
-    c.is_whitespace() && c != '\n' && c != '\r'
+/// Hands out no more than one line at a time, so that what has been read ends where `dotenvy` has come to.
+struct LineByLine<'a> {
+    text: &'a str,
+    /// In bytes.
+    read: &'a Cell<usize>,
+}
+
+impl Read for LineByLine<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let rest = &self.text.as_bytes()[self.read.get()..];
+        let mut line = rest.split_inclusive(|byte| *byte == b'\n').next().unwrap_or_default();
+        let length = line.read(buffer)?;
+        self.read.set(self.read.get() + length);
+        Ok(length)
+    }
 }

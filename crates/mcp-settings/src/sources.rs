@@ -120,7 +120,7 @@ impl Sources {
                 .and_then(|(_, value)| value.to_str().map(str::to_owned))
         };
         let mut given = Vec::new();
-        for line in env_file::parse(&name, &text, &variable)? {
+        for line in env_file::parse(&name, &text, variable)? {
             match Key::named(&line.key) {
                 Some(_) if is_empty(&line.value) => {}
                 Some(key) => given.push(Given::new(key, line.value, Place::File(name.clone(), line.number))),
