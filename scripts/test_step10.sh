@@ -93,6 +93,16 @@ else
   skip 'JWT_PUBLIC_KEY' 'needs openssl to make a public PEM'
 fi
 
+echo '-- behind a proxy'
+file 'MCP_SERVER_URL=https://mcp.example.com/mcp' 'JWT_ISSUER=https://idp.example'
+start_program step10 "$step10" --env "$env" --port 0
+post "$(request ping)" -H 'Host: mcp.example.com'
+same 'clients come by the public name, and are told by it where to look' \
+  '401 resource_metadata="https://mcp.example.com/.well-known/oauth-protected-resource/mcp"' \
+  "$status $(header www-authenticate | grep -o 'resource_metadata="[^"]*"')"
+post "$(request ping)" -H 'Host: elsewhere.example.com'
+same 'and by no other: a name that somebody else has pointed here' 421 "$status"
+
 health() { curl -s "$base/health" | jq -c '.identity_provider | [.issuer, .checked_by, .reachable, (.age_seconds | type)]'; }
 eventually() {
   local name=$1 expected=$2 actual='' tries

@@ -15,11 +15,9 @@
 //! ```
 
 use std::{
-    env,
     future::IntoFuture,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
     process::ExitCode,
     sync::Arc,
     time::Duration,
@@ -47,7 +45,7 @@ use mcp_core::{
     prompts::{Greeting, Help},
     tools::{Add, Echo, GetTime, Multiply, ServerStats, WhoAmI},
 };
-use mcp_settings::{Key, KeySource, Settings, SettingsError, Sources, Verification};
+use mcp_settings::{Flags, KeySource, Settings, Verification};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, lookup_host},
@@ -67,33 +65,8 @@ const DEFAULT_ENV: &str = "envs/keycloak_direct.env";
 /// Step 10: an MCP server that is configured by flags, the environment and an env file, in this order.
 #[derive(Parser)]
 struct Args {
-    /// The env file; envs/keycloak_direct.env unless told otherwise.
-    #[arg(long, value_name = "FILE")]
-    env: Option<PathBuf>,
-    /// Show every setting, with where it comes from, and end.
-    #[arg(long)]
-    print_config: bool,
-    /// Name or address to listen on; localhost is 127.0.0.1 and ::1.
-    #[arg(long)]
-    host: Option<String>,
-    /// Port to listen on; 0 takes a free one.
-    #[arg(long)]
-    port: Option<u16>,
-    /// The URL that clients use.
-    #[arg(long)]
-    mcp_server_url: Option<String>,
-    /// Where Keycloak is, without the realm.
-    #[arg(long)]
-    keycloak_url: Option<String>,
-    /// The realm whose tokens are accepted.
-    #[arg(long)]
-    realm: Option<String>,
-    /// The issuer, where it is not Keycloak's.
-    #[arg(long)]
-    issuer: Option<String>,
-    /// What tokens must name as their audience, if not the URL that clients use.
-    #[arg(long)]
-    audience: Option<String>,
+    #[command(flatten)]
+    flags: Flags,
     /// How to write the log: text or json. RUST_LOG says how much.
     #[arg(long, default_value = "text")]
     log_format: LogFormat,
@@ -121,8 +94,8 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> anyhow::Result<()> {
     let _log = logging::init(args.log_format);
-    let settings = args.settings()?;
-    if args.print_config {
+    let settings = args.flags.load(DEFAULT_ENV)?;
+    if args.flags.print_config {
         println!("{settings}");
         return Ok(());
     }
@@ -161,6 +134,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
         .agent_session(args.agent_session)
         .audit_accepted(args.audit_accepted);
 
+    // By its public name too: behind a proxy that is what clients say.
+    let hosts = DnsRebindingLayer::for_listener(&settings.host).allow_host(&settings.public_host());
     let app = Router::new()
         .route("/health", get(health))
         .route_service(
@@ -170,28 +145,11 @@ async fn run(args: Args) -> anyhow::Result<()> {
         .with_state((verifier, settings.clone()))
         // Outermost, so that a page of another site reaches nothing at all; then the question whether a page may ask, which
         // comes without a token.
-        .layer((DnsRebindingLayer::for_listener(&settings.host), cors()))
+        .layer((hosts, cors()))
         // Except what is for everybody to read.
         .merge(resource.into_router());
 
     serve(app, listeners, &settings.host, port).await
-}
-
-impl Args {
-    /// Flags beat the environment, the environment beats the file, and the file the defaults.
-    fn settings(&self) -> Result<Settings, SettingsError> {
-        Sources::new(DEFAULT_ENV)
-            .file(self.env.as_ref())
-            .flag("--host", Key::Host, self.host.as_ref())
-            .flag("--port", Key::Port, self.port)
-            .flag("--mcp-server-url", Key::McpServerUrl, self.mcp_server_url.as_ref())
-            .flag("--keycloak-url", Key::KeycloakUrl, self.keycloak_url.as_ref())
-            .flag("--realm", Key::KeycloakRealm, self.realm.as_ref())
-            .flag("--issuer", Key::JwtIssuer, self.issuer.as_ref())
-            .flag("--audience", Key::JwtAudience, self.audience.as_ref())
-            .environment(env::vars_os())
-            .load()
-    }
 }
 
 type Verifier = Either<Introspection, VerifiedTokens<JwtVerifier>>;

@@ -2,7 +2,7 @@
 //! out as one value that says where each came from.
 //!
 //! Layout:
-//! - [`Sources`]: where settings come from; [`Key`]: which there are;
+//! - [`Flags`]: the command line of a server; [`Sources`]: where settings come from; [`Key`]: which there are;
 //! - [`Settings`]: what came of it; [`Verification`], how a token is checked; [`Secret`], what is never shown;
 //! - [`SettingsError`]: why there are none.
 //!
@@ -51,6 +51,7 @@ mod contradictions;
 mod env_file;
 mod error;
 mod explain;
+mod flags;
 mod given;
 mod key;
 mod notices;
@@ -62,6 +63,7 @@ mod sources;
 
 pub use self::{
     error::SettingsError,
+    flags::Flags,
     key::Key,
     secret::Secret,
     settings::{KeySource, Settings, Verification},

@@ -76,6 +76,12 @@ pub(crate) struct Rows {
 }
 
 impl Settings {
+    /// The name or address in the resource's URL: what `Host` says when a client used it.
+    pub fn public_host(&self) -> String {
+        let url = Url::parse(&self.resource).ok();
+        url.as_ref().and_then(Url::host_str).unwrap_or_default().to_owned()
+    }
+
     /// The same, once it is known which port was bound: a resource and an audience that nobody has set follow it.
     #[must_use]
     pub fn listening_on(mut self, port: u16) -> Self {
