@@ -33,6 +33,15 @@ says() {
     *) fail "$1" "exit $code: $err$out" ;;
   esac
 }
+# shown_url: waits until all of it is there; sets $url.
+shown_url() {
+  local tries
+  for ((tries = 0; tries < 100; tries++)); do
+    ! grep -q '^If your browser' "$work/err" || break
+    sleep 0.1
+  done
+  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
+}
 # Each person has a cache of their own.
 cache() { args=(--cache-dir "$work/cache-$1"); }
 mode() { stat -c %a "$1" 2>/dev/null || stat -f %Lp "$1" 2>/dev/null || echo none; }
@@ -100,14 +109,12 @@ same 'by the other name of this machine' 0 "$code"
 
 # The URL is printed; the answer is typed in, or comes to the port.
 mkfifo "$work/typed"
+# The redirection may come after the first look at it.
+: >"$work/err"
 timeout 60 "$target/debug/step11" "$base/mcp" --no-cache --no-browser --list <"$work/typed" >"$work/out" 2>"$work/err" &
 pid=$!
 exec 3>"$work/typed"
-for ((tries = 0; tries < 100; tries++)); do
-  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
-  [ -z "$url" ] || break
-  sleep 0.1
-done
+shown_url
 echo 'no URL at all' >&3
 scripts/clients/person.sh "$url" >&3
 code=0
@@ -115,13 +122,11 @@ wait "$pid" || code=$?
 exec 3>&-
 same 'without a browser: the answer is typed in' '0 echo' "$code $(awk 'NR == 1 { print $1 }' "$work/out")"
 
+# The redirection may come after the first look at it.
+: >"$work/err"
 timeout 60 "$target/debug/step11" "$base/mcp" --no-cache --no-browser --list </dev/null >"$work/out" 2>"$work/err" &
 pid=$!
-for ((tries = 0; tries < 100; tries++)); do
-  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
-  [ -z "$url" ] || break
-  sleep 0.1
-done
+shown_url
 callback=$(sed 's/.*redirect_uri=\([^&]*\).*/\1/; s/%3A/:/g; s/%2F/\//g' <<<"$url")
 same 'what is not the answer changes nothing' '404 400 400' "$(curl -s -o /dev/null -w '%{http_code}' "${callback%/callback}/favicon.ico") \
 $(curl -s -o /dev/null -w '%{http_code}' "$callback") $(curl -s -o /dev/null -w '%{http_code}' "$callback?code=x&state=guess")"
