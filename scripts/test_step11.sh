@@ -8,48 +8,12 @@ export no_proxy=localhost,127.0.0.1 NO_PROXY=localhost,127.0.0.1
 unset MCP_CLIENT_SECRET
 
 # The browser is a person with curl: what they were asked is in $work/visits, who they are in PERSON.
-cat >"$work/browser" <<E2
+cat >"$work/browser" <<END
 #!/usr/bin/env bash
 export PERSON_VISITS=$work/visits
-if [ -n "\${KEYCLOAK_PERSON:-}" ]; then exec "\$KEYCLOAK_PERSON" "\$1"; fi
 answer=\$($PWD/scripts/clients/person.sh "\$1") && curl -s -o "$work/closing" "\$answer"
-E2
-# The same at Keycloak, whose pages have other forms and whose cookies say Secure on plain http.
-cat >"$work/keycloak_person" <<'E2'
-#!/usr/bin/env bash
-set -euo pipefail
-printf '%s\n' "$1" >>"$PERSON_VISITS"
-home=$(mktemp -d)
-trap 'rm -rf "$home"' EXIT
-jar=$home/jar
-open() {
-  # curl keeps Secure cookies from http; a browser does not on loopback.
-  local cookies=''
-  [ ! -s "$jar" ] || cookies=$(tr '\n' ';' <"$jar")
-  next=$(curl -sS --max-time 30 -D "$home/head" -o "$home/page" -w '%{redirect_url}' -H "Cookie: $cookies" "$@")
-  tr -d '\r' <"$home/head" | sed -n 's/^[Ss]et-[Cc]ookie: \([^;]*\).*/\1/p' >"$home/new"
-  cat "$home/new" "$jar" 2>/dev/null | awk -F= '!seen[$1]++' >"$jar.next"
-  mv "$jar.next" "$jar"
-  page=$(cat "$home/page" 2>/dev/null || true)
-}
-action() { tr '\n' ' ' <<<"$page" | grep -o '<form[^>]*' | sed -n 's/.* action="\([^"]*\)".*/\1/p' | head -n 1 | sed 's/&amp;/\&/g'; }
-hidden() { tr '\n' ' ' <<<"$page" | grep -o '<input[^>]*' | sed -n "s/.* name=\"$1\".* value=\"\([^\"]*\)\".*/\1/p" | head -n 1; }
-name=${PERSON:-alice}
-open "$1"
-[ -n "$next" ] || open "$(action)" --data-urlencode "username=$name" --data-urlencode "password=${name#mcp-}123"
-for _ in 1 2 3 4 5; do
-  case $next in
-    http://127.0.0.1:*/callback*) break ;;
-    '') choice=accept=Yes; [ "${PERSON_DECIDES:-allow}" != deny ] || choice=cancel=No
-        to=$(action)
-        [[ $to == http* ]] || to=$(sed 's|^\(https*://[^/?]*\).*|\1|' <<<"$1")$to
-        open "$to" --data-urlencode "code=$(hidden code)" -d "$choice" ;;
-    *) open "$next" ;;
-  esac
-done
-curl -s -o /dev/null "$next"
-E2
-chmod +x "$work/browser" "$work/keycloak_person"
+END
+chmod +x "$work/browser"
 export BROWSER=$work/browser
 : >"$work/visits"
 
@@ -69,9 +33,18 @@ says() {
     *) fail "$1" "exit $code: $err$out" ;;
   esac
 }
+# shown_url: waits until all of it is there; sets $url.
+shown_url() {
+  local tries
+  for ((tries = 0; tries < 100; tries++)); do
+    ! grep -q '^If your browser' "$work/err" || break
+    sleep 0.1
+  done
+  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
+}
 # Each person has a cache of their own.
 cache() { args=(--cache-dir "$work/cache-$1"); }
-mode() { stat -c %a "$1" 2>/dev/null || stat -f %Lp "$1"; }
+mode() { stat -c %a "$1" 2>/dev/null || stat -f %Lp "$1" 2>/dev/null || echo none; }
 
 # whole_story NAME LEAST: what is the same at every provider; LEAST is what a client is told to ask for first.
 whole_story() {
@@ -89,7 +62,7 @@ whole_story() {
   client "${args[@]}" --list
   same "$name: only the list" 'add echo get_time multiply whoami' "$(awk '{ print $1 }' <<<"$out" | sort | xargs)"
 
-  for file in "$work/cache-$name"/*.json; do echo '{' >"$file"; done
+  find "$work/cache-$name" -name '*.json' -exec sh -c 'echo "{" >"$1"' - {} \;
   client "${args[@]}" --list
   says "$name: a broken cache is told of, and the client goes on" 0 'it is ignored'
 
@@ -136,14 +109,12 @@ same 'by the other name of this machine' 0 "$code"
 
 # The URL is printed; the answer is typed in, or comes to the port.
 mkfifo "$work/typed"
+# The redirection may come after the first look at it.
+: >"$work/err"
 timeout 60 "$target/debug/step11" "$base/mcp" --no-cache --no-browser --list <"$work/typed" >"$work/out" 2>"$work/err" &
 pid=$!
 exec 3>"$work/typed"
-for ((tries = 0; tries < 100; tries++)); do
-  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
-  [ -z "$url" ] || break
-  sleep 0.1
-done
+shown_url
 echo 'no URL at all' >&3
 scripts/clients/person.sh "$url" >&3
 code=0
@@ -151,13 +122,11 @@ wait "$pid" || code=$?
 exec 3>&-
 same 'without a browser: the answer is typed in' '0 echo' "$code $(awk 'NR == 1 { print $1 }' "$work/out")"
 
+# The redirection may come after the first look at it.
+: >"$work/err"
 timeout 60 "$target/debug/step11" "$base/mcp" --no-cache --no-browser --list </dev/null >"$work/out" 2>"$work/err" &
 pid=$!
-for ((tries = 0; tries < 100; tries++)); do
-  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
-  [ -z "$url" ] || break
-  sleep 0.1
-done
+shown_url
 callback=$(sed 's/.*redirect_uri=\([^&]*\).*/\1/; s/%3A/:/g; s/%2F/\//g' <<<"$url")
 same 'what is not the answer changes nothing' '404 400 400' "$(curl -s -o /dev/null -w '%{http_code}' "${callback%/callback}/favicon.ico") \
 $(curl -s -o /dev/null -w '%{http_code}' "$callback") $(curl -s -o /dev/null -w '%{http_code}' "$callback?code=x&state=guess")"
@@ -209,7 +178,6 @@ for name in "${providers[@]}"; do
     [ "$(curl -s "$base/health" | jq .jwks_available)" != true ] || break
     sleep 0.1
   done
-  [ "$name" != keycloak ] || export KEYCLOAK_PERSON=$work/keycloak_person
   whole_story "$name" 'mcp:prompts mcp:read mcp:run mcp:tools'
 done
 summary

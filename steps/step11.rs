@@ -252,7 +252,7 @@ async fn demo() -> anyhow::Result<()> {
     anstream::println!("    add(2, 40) is {sum}. A while later, the token is old.\n");
     sleep(DEMO_LIFETIME).await;
     let known = call(&client, tool("whoami")?, &[]).await?;
-    anstream::println!("    whoami is {known}.\n\nThat was all of it. Next:");
+    anstream::println!("    whoami is {known}. That was all of it.\n\nNext:");
     for (command, what) in [
         ("cargo run --bin step8", "a server with a login page for you: alice, alice123"),
         ("cargo run --bin step11 -- http://localhost:9000/mcp --explain", "this client, in another terminal"),

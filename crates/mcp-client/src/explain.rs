@@ -110,7 +110,7 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
         },
         (Step::Token, _) => Explanation {
             title: "The code becomes a token",
-            sent: &["code", "code_verifier", "resource", "authorization"],
+            sent: &["code_verifier", "resource", "authorization"],
             received: TOKEN,
             again: &["scope", "access_token"],
             why: "The verifier proves that who asked is who comes (RFC 7636 §4.6); the code is good once.",
