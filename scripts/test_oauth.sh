@@ -37,7 +37,8 @@ run() {
   # A group of its own, for the cleanup: a driver may have children.
   set -m
   (
-    env MCP_SUBJECT="$subject" MCP_ISSUER="$issuer" MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" MCP_GRANTED="$dir/granted" \
+    env MCP_SUBJECT="$subject" MCP_ISSUER="$issuer" MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" \
+      PERSON_ANSWERS="$dir/answers" MCP_GRANTED="$dir/granted" \
       "$runtime" "$clients/oauth_$client" "$base/mcp" "$scenario" >"$dir/out" 2>"$dir/err" || echo $? >"$dir/code"
   ) &
   set +m
@@ -45,13 +46,14 @@ run() {
   echo $! >"$dir/pid"
 }
 
-# outcome CLIENT SCENARIO [NAME]: waits for it and reports its checks; sets $name, $visits and $granted.
+# outcome CLIENT SCENARIO [NAME]: waits for it and reports its checks; sets $name, $visits, $answers and $granted.
 outcome() {
   local dir=$work/$1-$2
   name="${1%.*} ${3:-$2}"
   wait "$(cat "$dir/pid")" || true
   judged "$name" "$(cat "$dir/code" 2>/dev/null || echo 0)" "$dir/out" "$dir/err"
   granted=$(cat "$dir/granted" 2>/dev/null || echo '{}')
+  answers=$(cat "$dir/answers" 2>/dev/null || true)
   # Another one of the same scenario may follow.
   visits=$work/visits
   mv "$dir/visits" "$visits"
@@ -264,6 +266,7 @@ at_keycloak() {
     run "$client" denied MCP_PERSON="$person" PERSON_DECIDES=deny
     outcome "$client" denied
     same "$name: the person was asked once" 1 "$(times)"
+    same "$name: and said no" access_denied "$(sed -n 's/.*[?&]error=\([^&]*\).*/\1/p' <<<"$answers")"
 
     if [ "$client" = inspector.mjs ]; then
       skip 'inspector credentials' 'the CLI has no client credentials'
@@ -286,6 +289,7 @@ at_keycloak() {
     run "$client" denied PERSON=guest
     outcome "$client" denied 'a token for nothing'
     few
+    same "$name: and was let in each time" "$(times)" "$(grep -c '[?&]code=' <<<"$answers")"
   done
 
   for client in "${those[@]}"; do
