@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Runs every command line of README.md and of the chapters as it stands there.
 #
+#   scripts/test_docs.sh [--full] [FILE…]
+#
 # A ```sh block is run, command by command; where a ```json or ```text block follows it, that is what the block must
 # print (JSON is compared as JSON; a `…` in a line of text, or a JSON string "…", stands for anything). A block that
 # starts a server (`cargo run --bin stepN`) leaves it running for the blocks after it, until the next one or the end of the
@@ -9,7 +11,10 @@
 source "$(dirname "$0")/lib.sh"
 
 full=false
-[ "${1:-}" != --full ] || full=true
+if [ "${1:-}" = --full ]; then
+  full=true
+  shift
+fi
 # What test_clients.sh has installed: Claude Code, and a Node that is new enough for the Inspector.
 PATH="$PWD/$target/clients/node_modules/.bin:$PATH"
 # A client's settings are not ours to change.
@@ -32,7 +37,8 @@ stop() {
   local pid=${running[$1]:-}
   [ -n "$pid" ] || return 0
   kill -- "-$pid" 2>/dev/null || true
-  wait "$pid" 2>/dev/null || true
+  # Its children have the port, and take a moment.
+  while kill -0 -- "-$pid" 2>/dev/null; do sleep 0.05; done
   unset "running[$1]"
 }
 
@@ -114,15 +120,16 @@ check_quotes() {
 }
 
 run_block() {
-  local file=$1 n=$2 name tool out code=0 port
+  local file=$1 n=$2 name command tool out code=0 port
   name="$file:$(cat "$work/blocks/$n.line") $(head -n 1 "$work/blocks/$n.sh" | cut -c1-70)"
-  if grep -qx 'scripts/test.sh\( --full\)\?' "$work/blocks/$n.sh"; then
-    # This very run is that command.
-    ok "$name (this run)"
+  if grep -qx 'scripts/test\(_step[0-9]*\)\?\.sh\( --full\)\?' "$work/blocks/$n.sh"; then
+    # This very run is that command, or a part of it.
+    [ -x "$(cut -d' ' -f1 "$work/blocks/$n.sh")" ] && ok "$name (this run)" || fail "$name" 'there is no such script'
     return
   fi
-  # In `TOKEN=$(cargo …` it is cargo.
-  tool=$(sed -n '1 { s/^[A-Z]*=\$(//; s/ .*//; p; }' "$work/blocks/$n.sh")
+  # In `TOKEN=$(cargo …` and `PORT=9200 cargo …` it is cargo.
+  command=$(sed 's/^\([A-Z_]*=[^ $][^ $]* *\)*//' "$work/blocks/$n.sh" | sed '/./,$!d')
+  tool=$(sed -n '1 { s/^[A-Z]*=\$(//; s/ .*//; p; }' <<<"$command")
   if ! $full && [[ $tool == npx || $tool == claude ]]; then
     skip "$name" 'needs the network; scripts/test.sh --full runs it'
     return
@@ -141,7 +148,7 @@ run_block() {
     return
   fi
   port=$(sed -n 's/.* --port \([0-9]*\).*/\1/p' "$work/blocks/$n.sh")
-  case $(cat "$work/blocks/$n.sh") in
+  case $command in
     *' --setup'* | *' --print-config'* | *'--bin step11'*) ;;
     'cargo run --bin step'*)
       serve "$name" server "${port:-9000}" "$work/blocks/$n.sh"
@@ -164,7 +171,8 @@ run_block() {
   fi
 }
 
-for file in README.md steps/step*.md; do
+[ $# -gt 0 ] || set -- README.md steps/step{1..11}.md
+for file; do
   blocks "$file"
   total=$(find "$work/blocks" -name '*.sh' | wc -l)
   for ((n = 1; n <= total; n++)); do run_block "$file" "$n"; done

@@ -35,9 +35,8 @@ use axum::{
 };
 use clap::Parser;
 use mcp_auth::{
-    self as auth, Challenge, ClientCredentials, Either, Guard, InitialScopes, Introspection, IntrospectionProblem,
-    JwtVerifier, Policy, Principal, ProtectedResource, RemoteKeySet, TokenVerifier, VerifiedTokens, cors,
-    keys::PublicKey,
+    self as auth, Challenge, ClientCredentials, Either, Guard, InitialScopes, Introspection, JwtVerifier, Policy,
+    Principal, ProtectedResource, RemoteKeySet, TokenVerifier, VerifiedTokens, cors, keys::PublicKey,
 };
 use mcp_core::{
     Caller, McpServer, Tool,
@@ -155,8 +154,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
 
     let scopes = policy.initial_scopes(InitialScopes::All);
     let resource = ProtectedResource::new(&settings.resource.parse()?, [&settings.issuer], scopes.split(' '))?;
-    let (verifier, vouching) = verifier(&settings, &policy.initial_scopes(InitialScopes::Least)).await?;
-    let guard = Guard::new(verifier)
+    let verifier = Arc::new(verifier(&settings, &policy.initial_scopes(InitialScopes::Least)).await?);
+    let guard = Guard::new(Arc::clone(&verifier))
         .protects(resource.clone())
         .challenge(Challenge::new().scope(&policy.initial_scopes(args.initial_scopes))?)
         .agent_session(args.agent_session)
@@ -168,7 +167,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
             &settings.path,
             (guard, MapRequestLayer::new(introduce)).layer(Endpoint::new(mcp).into_service()),
         )
-        .with_state((vouching, settings.clone()))
+        .with_state((verifier, settings.clone()))
         // Outermost, so that a page of another site reaches nothing at all; then the question whether a page may ask, which
         // comes without a token.
         .layer((DnsRebindingLayer::for_listener(&settings.host), cors()))
@@ -195,49 +194,33 @@ impl Args {
     }
 }
 
-/// Who vouches for tokens, as /health asks how they are.
-#[derive(Clone)]
-enum Vouching {
-    Keys(Arc<RemoteKeySet>),
-    OneKey,
-    Introspection(Introspection),
-}
+type Verifier = Either<Introspection, VerifiedTokens<JwtVerifier>>;
 
 /// Introspection where the server has a client's id and secret for it, signatures otherwise.
-async fn verifier(settings: &Settings, scope: &str) -> anyhow::Result<(impl TokenVerifier + use<>, Vouching)> {
+async fn verifier(settings: &Settings, scope: &str) -> anyhow::Result<Verifier> {
     let (issuer, audience) = (settings.issuer.as_str(), settings.audience.as_str());
-    let remote = |keys: Arc<RemoteKeySet>| {
-        (JwtVerifier::with_key_set(Arc::clone(&keys), issuer, audience), Vouching::Keys(keys))
-    };
-    let (verifier, vouching) = match &settings.verification {
+    let keys = match &settings.verification {
         Verification::Introspection { client_id, client_secret } => {
             let client = ClientCredentials::new(client_id, client_secret.expose());
             let introspection = Introspection::builder(issuer, audience, client)?.start();
-            try_out(&introspection, scope).await?;
-            return Ok((Either::Left(introspection.clone()), Vouching::Introspection(introspection)));
+            // Before anybody else's token depends on it.
+            match introspection.self_test(Some(scope)).await {
+                Ok(()) => tracing::info!("the identity provider answers about tokens"),
+                Err(problem) if problem.is_final() => return Err(problem.into()),
+                Err(problem) => tracing::warn!("{problem}"),
+            }
+            return Ok(Either::Left(introspection));
         }
-        Verification::Keys(KeySource::Issuer) => remote(RemoteKeySet::of_issuer(issuer)?.start()),
-        Verification::Keys(KeySource::Url(url)) => remote(RemoteKeySet::builder(url.as_str())?.start()),
-        Verification::Keys(KeySource::Pem(pem)) => {
-            let key = PublicKey::from_pem(pem.as_bytes())?;
-            (JwtVerifier::with_keys(vec![key], issuer, audience), Vouching::OneKey)
-        }
+        Verification::Keys(keys) => keys,
     };
-    Ok((Either::Right(VerifiedTokens::new(verifier, REMEMBERED_TOKENS)), vouching))
-}
-
-/// Asks about a token before anybody else's depends on it. The server ends where no token could ever be good; what mends
-/// itself it waits for; and what it has found out about its own token alone it says.
-async fn try_out(introspection: &Introspection, scope: &str) -> anyhow::Result<()> {
-    use IntrospectionProblem::{BelievesAnything, ClientRefused, Discovery, NoAnswer, NotChecked, NotOffered};
-    match introspection.self_test(Some(scope)).await {
-        Ok(()) => tracing::info!("the identity provider answers about tokens"),
-        Err(problem @ (ClientRefused { .. } | NotOffered { .. } | BelievesAnything)) => return Err(problem.into()),
-        Err(problem @ (Discovery(_) | NoAnswer(_))) => tracing::warn!("{problem}; until then requests get 503"),
-        Err(problem @ NotChecked { .. }) => tracing::warn!("{problem}"),
-        Err(problem) => tracing::error!("{problem}"),
-    }
-    Ok(())
+    let verifier = match keys {
+        KeySource::Issuer => JwtVerifier::with_key_set(RemoteKeySet::of_issuer(issuer)?.start(), issuer, audience),
+        KeySource::Url(url) => {
+            JwtVerifier::with_key_set(RemoteKeySet::builder(url.as_str())?.start(), issuer, audience)
+        }
+        KeySource::Pem(pem) => JwtVerifier::with_public_key(PublicKey::from_pem(pem.as_bytes())?, issuer, audience),
+    };
+    Ok(Either::Right(VerifiedTokens::new(verifier, REMEMBERED_TOKENS)))
 }
 
 /// Tells mcp-core in its own words whom the guard has let in: the two crates do not know each other.
@@ -270,15 +253,9 @@ fn permit(policy: &Policy, extensions: &Extensions, operation: Operation<'_>) ->
     })
 }
 
-async fn health(State((vouching, settings)): State<(Vouching, Settings)>) -> Json<Value> {
-    // How old in seconds; why it cannot be reached is for the log.
-    let (checked_by, reachable, age) = match &vouching {
-        Vouching::Keys(keys) => ("signature", Some(keys.status().reachable), keys.status().age),
-        Vouching::OneKey => ("signature", None, None),
-        Vouching::Introspection(provider) => {
-            ("introspection", Some(provider.status().reachable), provider.status().age)
-        }
-    };
+async fn health(State((verifier, settings)): State<(Arc<Verifier>, Settings)>) -> Json<Value> {
+    // Why it cannot be reached is for the log.
+    let provider = verifier.provider();
     Json(json!({
         "status": "healthy",
         "jwt_enabled": true,
@@ -286,9 +263,9 @@ async fn health(State((vouching, settings)): State<(Vouching, Settings)>) -> Jso
         "resource": settings.resource,
         "identity_provider": {
             "issuer": settings.issuer,
-            "checked_by": checked_by,
-            "reachable": reachable,
-            "age_seconds": age.map(|age| age.as_secs()),
+            "checked_by": if matches!(*verifier, Either::Left(_)) { "introspection" } else { "signature" },
+            "reachable": provider.as_ref().map(|provider| provider.reachable),
+            "age_seconds": provider.and_then(|provider| provider.age).map(|age| age.as_secs()),
         },
     }))
 }

@@ -253,15 +253,13 @@ async fn demo() -> anyhow::Result<()> {
     sleep(DEMO_LIFETIME).await;
     let known = call(&client, tool("whoami")?, &[]).await?;
     anstream::println!("    whoami is {known}.\n\nThat was all of it. Next:");
-    anstream::println!(
-        "  cargo run --bin step8                                       a server, with a login page for you: alice, alice123"
-    );
-    anstream::println!(
-        "  cargo run --bin step11 -- http://localhost:9000/mcp --explain   this client, in another terminal"
-    );
-    anstream::println!(
-        "  steps/step1.md                                              how the server is built, a layer at a time"
-    );
+    for (command, what) in [
+        ("cargo run --bin step8", "a server with a login page for you: alice, alice123"),
+        ("cargo run --bin step11 -- http://localhost:9000/mcp --explain", "this client, in another terminal"),
+        ("steps/step1.md", "how the server is built, a layer at a time"),
+    ] {
+        anstream::println!("  {command:<63} {what}");
+    }
     client.cancel().await?;
     Ok(())
 }

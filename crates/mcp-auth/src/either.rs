@@ -28,6 +28,14 @@ impl<A: TokenVerifier, B: TokenVerifier> TokenVerifier for Either<A, B> {
         }
     }
 
+    #[cfg(feature = "remote")]
+    fn provider(&self) -> Option<crate::ProviderStatus> {
+        match self {
+            Self::Left(verifier) => verifier.provider(),
+            Self::Right(verifier) => verifier.provider(),
+        }
+    }
+
     fn epoch(&self) -> u64 {
         match self {
             Self::Left(verifier) => verifier.epoch(),

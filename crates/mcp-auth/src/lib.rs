@@ -67,7 +67,8 @@ pub use self::{
     discovery::{AuthorizationServerMetadata, DiscoveryError, MetadataError, discover, well_known_urls},
     introspection::{
         ClientAuthentication, ClientCredentials, Introspection, IntrospectionBuilder, IntrospectionError,
-        IntrospectionProblem, IntrospectionStatus,
+        IntrospectionProblem,
     },
-    jwks::{KeySetStatus, RemoteKeySet, RemoteKeySetBuilder, RemoteKeySetError},
+    jwks::{RemoteKeySet, RemoteKeySetBuilder, RemoteKeySetError},
+    reachability::ProviderStatus,
 };

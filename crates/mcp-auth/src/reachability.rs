@@ -34,16 +34,24 @@ impl Reachability {
         self.state().outcome.replace(Err(problem)).and_then(Result::err)
     }
 
-    pub(crate) fn is_reachable(&self) -> bool {
-        matches!(self.state().outcome, Some(Ok(())))
+    pub(crate) fn status(&self) -> ProviderStatus {
+        let state = self.state();
+        ProviderStatus {
+            reachable: matches!(state.outcome, Some(Ok(()))),
+            age: state.good.map(|moment| moment.elapsed()),
+            problem: state.outcome.clone().and_then(Result::err),
+        }
     }
+}
 
-    /// Since the last good attempt.
-    pub(crate) fn age(&self) -> Option<Duration> {
-        self.state().good.map(|moment| moment.elapsed())
-    }
-
-    pub(crate) fn problem(&self) -> Option<String> {
-        self.state().outcome.clone().and_then(Result::err)
-    }
+/// How the identity provider is that vouches for tokens: its keys, or its answers about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ProviderStatus {
+    /// Whether it answered when it was last asked; false before. Keys serve on through an outage.
+    pub reachable: bool,
+    /// Since it last did: how old the keys are.
+    pub age: Option<Duration>,
+    /// Why it did not, if so. For the operator: it names hosts.
+    pub problem: Option<String>,
 }

@@ -115,9 +115,35 @@ pub trait TokenVerifier: Send + Sync + 'static {
         None
     }
 
+    /// How the identity provider is that vouches for tokens, for a health endpoint; `None` where nobody is asked.
+    #[cfg(feature = "remote")]
+    fn provider(&self) -> Option<crate::ProviderStatus> {
+        None
+    }
+
     /// Grows whenever something that vouched for tokens no longer does, such as a key that was removed: what was
     /// verified before has to be verified again. Asked for each request, so it must be cheap.
     fn epoch(&self) -> u64 {
         0
+    }
+}
+
+/// One verifier for a guard and for whoever reports how it is.
+impl<V: TokenVerifier> TokenVerifier for Arc<V> {
+    async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, TokenError> {
+        V::verify(self, token).await
+    }
+
+    fn remembered(&self, token: &str) -> Option<Arc<AccessToken>> {
+        V::remembered(self, token)
+    }
+
+    #[cfg(feature = "remote")]
+    fn provider(&self) -> Option<crate::ProviderStatus> {
+        V::provider(self)
+    }
+
+    fn epoch(&self) -> u64 {
+        V::epoch(self)
     }
 }

@@ -67,6 +67,11 @@ impl<V: TokenVerifier> TokenVerifier for VerifiedTokens<V> {
         self.find(self.cache.as_ref()?, &key(token)?)
     }
 
+    #[cfg(feature = "remote")]
+    fn provider(&self) -> Option<crate::ProviderStatus> {
+        self.verifier.provider()
+    }
+
     fn epoch(&self) -> u64 {
         self.verifier.epoch()
     }

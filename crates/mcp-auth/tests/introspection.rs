@@ -502,6 +502,16 @@ async fn how_the_client_says_who_it_is() {
     assert!(Introspection::builder("http://idp.example", AUDIENCE, ClientCredentials::new("a", "b")).is_err());
 }
 
+/// Keycloak 26.7's word for a token whose header has no `alg`. A stranger must not have the provider taken for down.
+#[tokio::test]
+async fn a_token_that_the_endpoint_cannot_read() {
+    let refusal = Reply { status: 400, ..Reply::json(&json!({ "error": "invalid_request" })) };
+    let server = provider(refusal).await;
+    let introspection = forgetful(&server);
+    assert_eq!(said(&introspection, "e30.e30.e30").await, Err(TokenError::Inactive));
+    assert!(introspection.status().reachable);
+}
+
 #[tokio::test]
 async fn what_the_start_up_check_tells() {
     let server = provider(Reply::json(&json!({ "active": false }))).await;
@@ -609,4 +619,10 @@ async fn chosen_when_the_server_starts() {
     assert_eq!(signed.epoch(), signed.epoch());
     assert!(asked.verify("opaque").await.is_ok() && asked.remembered("opaque").is_some());
     assert!(signed.remembered("opaque").is_none() && asked.epoch() != asked.epoch());
+    // What a health endpoint sees of either, through whatever is around it.
+    let held = Arc::new(VerifiedTokens::new(signed, 1));
+    assert!(held.provider().unwrap().reachable && asked.provider().unwrap().reachable);
+    server.set_at(METADATA, Reply::status(500));
+    server.set_at(ENDPOINT, Reply::status(500));
+    assert!(asked.verify("another").await.is_err() && !asked.provider().unwrap().reachable);
 }

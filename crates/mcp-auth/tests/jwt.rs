@@ -257,6 +257,26 @@ async fn without_a_kid_the_only_key_for_the_algorithm_is_meant() {
 }
 
 #[tokio::test]
+async fn a_key_without_a_name_is_meant_by_every_kid() {
+    let verifier = JwtVerifier::with_public_key(RSA.public.clone(), ISSUER, AUDIENCE);
+    let other_kid = with_header(json!({ "kid": "as their issuer calls it" }));
+    for token in [&other_kid, &with_header(json!({ "kid": null })), &signed(header(), claims())] {
+        assert!(verify(&verifier, token).await.is_ok());
+        // Also for the second token with the same header, which is not decoded again.
+        assert!(verify(&verifier, token).await.is_ok());
+    }
+    assert_eq!(verify(&self::verifier(), &other_kid).await.map(|_| ()), Err(TokenError::UnknownKey));
+    // It is still the only key, for the only algorithm.
+    let message = unsigned(&header().to_string(), &claims().to_string());
+    let forged = format!("{message}.{}", OTHER.sign(&message, Jwa::RS256));
+    assert_eq!(verify(&verifier, &forged).await.map(|_| ()), Err(TokenError::Signature));
+    let header = json!({ "alg": "ES256", "kid": EC.public.kid() });
+    let message = unsigned(&header.to_string(), &claims().to_string());
+    let other_algorithm = format!("{message}.{}", EC.sign(&message, Jwa::ES256));
+    assert_eq!(verify(&verifier, &other_algorithm).await.map(|_| ()), Err(TokenError::UnknownKey));
+}
+
+#[tokio::test]
 async fn times() {
     let exp = |value: Value| with_claims(json!({ "exp": value }));
     refused(vec![

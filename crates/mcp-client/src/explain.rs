@@ -16,7 +16,7 @@ const BOLD: Style = Style::new().bold();
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Yellow.on_default().bold();
 const NAME: Style = AnsiColor::Cyan.on_default();
-/// Longer values are cut: a story has lines.
+/// Longer values go on in the next line.
 const WIDTH: usize = 92;
 
 /// Writes the story.
@@ -38,6 +38,8 @@ struct Explanation {
     /// Of what was sent, and what was received; the rest is for machines.
     sent: &'static [&'static str],
     received: &'static [&'static str],
+    /// Of both, when it is told again.
+    again: &'static [&'static str],
     why: &'static str,
     without: &'static str,
 }
@@ -46,15 +48,17 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
     match (step, status) {
         (Step::FirstCall, Some(401)) => Explanation {
             title: "The server is asked, and refuses",
-            sent: &["method", "authorization"],
+            sent: &["authorization"],
             received: &["www-authenticate"],
+            again: &["www-authenticate"],
             why: "The refusal names the document to read next and the scopes to ask for (RFC 9728 §5.1, RFC 6750 §3).",
             without: "somebody types in where to log in, and whoever told them chooses where passwords go.",
         },
         (Step::FirstCall, _) => Explanation {
             title: "The server is asked",
-            sent: &["method", "authorization"],
+            sent: &["authorization"],
             received: &["www-authenticate"],
+            again: &[],
             why: "A token that was kept is good, or this server needs none (MCP, Authorization).",
             without: "a person would log in each time.",
         },
@@ -62,6 +66,7 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             title: "Who gives tokens for this server?",
             sent: &[],
             received: &["resource", "authorization_servers", "scopes_supported"],
+            again: &["authorization_servers"],
             why: "Its resource has to be the URL that was asked for, to the letter (RFC 9728 §3.3).",
             without: "one server could have tokens made out to another, and use them there.",
         },
@@ -75,20 +80,23 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
                 "registration_endpoint",
                 "code_challenge_methods_supported",
             ],
+            again: &["issuer"],
             why: "Its issuer has to be the one that was looked up, and S256 has to be there (RFC 8414 §3.3).",
             without: "a forged document would send the code of one server to the token endpoint of another.",
         },
         (Step::Registration, _) => Explanation {
             title: "This program introduces itself",
-            sent: &["client_name", "redirect_uris", "application_type", "token_endpoint_auth_method"],
+            sent: &["client_name", "redirect_uris", "application_type"],
             received: &["client_id"],
+            again: &["client_id"],
             why: "It gets a name of its own, bound to where its answers go (RFC 7591 §3, RFC 8252).",
             without: "every program would share one id, and a person could not tell who asks.",
         },
         (Step::Authorization, _) => Explanation {
             title: "A person is asked, in their browser",
-            sent: &["client_id", "redirect_uri", "scope", "resource", "state", "code_challenge"],
+            sent: &["redirect_uri", "scope", "resource", "state", "code_challenge"],
             received: &[],
+            again: &["scope"],
             why: "The challenge is the hash of a secret that stays here (RFC 7636); resource says what for (RFC 8707).",
             without: "whoever catches the code could use it, and the token would open other servers too.",
         },
@@ -96,20 +104,23 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             title: "The answer comes back to this machine",
             sent: &["code", "error", "error_description", "state", "iss"],
             received: &[],
-            why: "state has to be ours (RFC 6749 §10.12), iss the server that was asked (RFC 9207 §2.4): both are.",
+            again: &["error", "error_description"],
+            why: "state has to be ours (RFC 6749 §10.12), iss the server that was asked (RFC 9207 §2.4), before anything else.",
             without: "a stranger could slip in their own login, or one server's code reach another.",
         },
         (Step::Token, _) => Explanation {
             title: "The code becomes a token",
-            sent: &["grant_type", "code", "code_verifier", "resource", "authorization"],
+            sent: &["code", "code_verifier", "resource", "authorization"],
             received: TOKEN,
+            again: &["scope", "access_token"],
             why: "The verifier proves that who asked is who comes (RFC 7636 §4.6); the code is good once.",
             without: "the token would have to travel through the browser, its history and its logs.",
         },
         (Step::Refresh, _) => Explanation {
             title: "An old token becomes a new one",
-            sent: &["grant_type", "refresh_token", "resource"],
-            received: TOKEN,
+            sent: &["refresh_token"],
+            received: &["access_token", "refresh_token", "error", "error_description"],
+            again: &["access_token", "error"],
             why: "Nobody is asked; the refresh token changes each time, so a stolen one is noticed (RFC 9700 §4.14.2).",
             without: "tokens would live long, or people log in often.",
         },
@@ -117,29 +128,33 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             title: "The client asks in its own name",
             sent: &["grant_type", "scope", "resource", "authorization", "client_id"],
             received: TOKEN,
+            again: &["scope", "access_token"],
             why: "No person is behind it, and the token says so (RFC 6749 §4.4).",
             without: "programs would run with some person's password.",
         },
         (_, Some(401)) => Explanation {
             title: "The token is not good any more",
-            sent: &["call", "authorization"],
+            sent: &["authorization"],
             received: &["www-authenticate"],
+            again: &["www-authenticate"],
             why: "It expired or was revoked; the documents are read anew, for the server may have moved (RFC 6750 §3.1).",
             without: "a client would give up, or show an old token to a new authorization server.",
         },
         (_, Some(403)) => Explanation {
             title: "The token is not enough for this",
-            sent: &["call", "authorization"],
+            sent: &[],
             received: &["www-authenticate"],
+            again: &["www-authenticate"],
             why: "The refusal names what to come back with; it is asked for together with what there was (RFC 6750 §3.1).",
             without: "clients would ask for everything at first, and people agree to it.",
         },
         _ => Explanation {
             title: "A call with the token",
-            sent: &["call", "authorization"],
+            sent: &["authorization"],
             received: &[],
-            why: "In the header, with each request, to this origin and no other (RFC 6750 §2.1, OAuth 2.1 §5).",
-            without: "a token in a URL ends in logs; one that follows a redirect ends with a stranger.",
+            again: &[],
+            why: "In a header, with each request, and to this origin alone (RFC 6750 §2.1, OAuth 2.1 §5).",
+            without: "it would end in logs, as part of a URL, or with a stranger, at the end of a redirect.",
         },
     }
 }
@@ -168,17 +183,22 @@ impl Explain {
             }
             Some(Err(why)) => format!("  →  {BAD}{why}{BAD:#}"),
         };
-        let _ = writeln!(text, "    {}{answer}", exchange.request);
+        let called = called(&exchange.sent).map_or_else(String::new, |called| format!("  {called}"));
+        let _ = writeln!(text, "    {}{called}{answer}", exchange.request);
+        // A refusal is another thing to explain than an answer; that something is not there explains itself.
+        let first = status != Some(404) && told.steps.insert((exchange.step, status.filter(|status| *status > 400)));
         for (arrow, names, pairs) in
             [("→", explanation.sent, &exchange.sent), ("←", explanation.received, &exchange.received)]
         {
-            for (name, value) in names.iter().filter_map(|name| Some((name, value(name, pairs)?))) {
-                let _ = writeln!(text, "    {arrow} {NAME}{name}{NAME:#} {}", cut(&value));
+            for name in names.iter().filter(|name| first || explanation.again.contains(name)) {
+                if let Some((_, value)) = pairs.iter().find(|(other, _)| other == name) {
+                    // A challenge ends with a sentence for people, who have another one below.
+                    let value = value.split(", error_description=").next().unwrap_or(value);
+                    let _ = writeln!(text, "    {arrow} {NAME}{name}{NAME:#} {}", wrapped(value));
+                }
             }
         }
-        let group =
-            status.map(|status| status / 100 * 100 + if matches!(status, 401 | 403) { status % 100 } else { 0 });
-        if told.steps.insert((exchange.step, group)) && group != Some(400) {
+        if first {
             let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", explanation.why);
             let _ = writeln!(text, "    {FAINT}Without it, {}{FAINT:#}", explanation.without);
         }
@@ -186,22 +206,27 @@ impl Explain {
     }
 }
 
-/// Of the pairs that may be shown; `call` is the method of a JSON-RPC request and what it is called with.
-fn value(name: &str, pairs: &[(String, String)]) -> Option<String> {
-    let find = |name: &str| pairs.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
-    if name != "call" {
-        return find(name);
-    }
-    let params: Value = find("params").and_then(|params| serde_json::from_str(&params).ok()).unwrap_or_default();
+/// The method of a JSON-RPC request, and what it is called with.
+fn called(sent: &[(String, String)]) -> Option<String> {
+    let find = |name: &str| sent.iter().find(|(other, _)| other == name).map(|(_, value)| value);
+    let params: Value = find("params").and_then(|params| serde_json::from_str(params).ok()).unwrap_or_default();
     let method = find("method")?;
     Some(params["name"].as_str().map_or_else(|| method.clone(), |name| format!("{method} {name}")))
 }
 
-fn cut(value: &str) -> String {
-    match value.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{}…", &value[..end]),
-        None => value.to_owned(),
+/// On as many lines as it takes.
+fn wrapped(value: &str) -> String {
+    let (mut text, mut width) = (String::new(), 0);
+    for word in value.split_inclusive(' ') {
+        let length = word.chars().count();
+        if width > 0 && width + length > WIDTH {
+            text.push_str("\n        ");
+            width = 0;
+        }
+        text.push_str(word);
+        width += length;
     }
+    text.replace(" \n", "\n")
 }
 
 impl Observer for Explain {

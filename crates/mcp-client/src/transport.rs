@@ -14,7 +14,7 @@ use reqwest::Response;
 use rmcp::{
     RoleClient,
     model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ProtocolVersion, ServerJsonRpcMessage},
-    service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService},
+    service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport,
         streamable_http_client::{
@@ -60,10 +60,11 @@ pub fn error_of<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a 
         if let Some(Failure::Client(ours)) = error.downcast_ref() {
             return Some(ours);
         }
-        if let Some(sent) = error.downcast_ref::<rmcp::transport::DynamicTransportError>() {
-            return error_of(sent.error.as_ref());
-        }
-        next = error.source();
+        // This one does not tell its source.
+        next = match error.downcast_ref() {
+            Some(ServiceError::TransportSend(sent)) => Some(sent.error.as_ref()),
+            _ => error.source(),
+        };
     }
     None
 }

@@ -81,6 +81,14 @@ pub enum IntrospectionProblem {
     Refused(TokenError),
 }
 
+impl IntrospectionProblem {
+    /// Whether no token can ever be accepted until the operator does something. What else there is mends itself, or was
+    /// found with a token of the client's own, which others need not share.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::NotOffered { .. } | Self::ClientRefused { .. } | Self::BelievesAnything)
+    }
+}
+
 fn of_scope(scope: &Option<String>) -> String {
     scope.as_ref().map_or_else(String::new, |scope| format!(" {scope}"))
 }

@@ -57,7 +57,7 @@ use crate::{
     claims::Expected,
     discovery::well_known_urls,
     provider::{Http, permitted, within},
-    reachability::Reachability,
+    reachability::{ProviderStatus, Reachability},
     token::MAX_TOKEN,
 };
 
@@ -140,13 +140,8 @@ impl Introspection {
     }
 
     /// How the endpoint is at this moment, for a health endpoint.
-    pub fn status(&self) -> IntrospectionStatus {
-        let reachability = &self.shared.reachability;
-        IntrospectionStatus {
-            reachable: reachability.is_reachable(),
-            age: reachability.age(),
-            problem: reachability.problem(),
-        }
+    pub fn status(&self) -> ProviderStatus {
+        self.shared.reachability.status()
     }
 }
 
@@ -157,18 +152,6 @@ impl fmt::Debug for Introspection {
             .field("client", &self.shared.client)
             .finish_non_exhaustive()
     }
-}
-
-/// How an [`Introspection`] is. What it says of a problem is for the operator: it names hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct IntrospectionStatus {
-    /// Whether the issuer answered what it was last asked, about a token or about where its endpoint is; false before.
-    pub reachable: bool,
-    /// Since it last did.
-    pub age: Option<Duration>,
-    /// Why it did not, if so.
-    pub problem: Option<String>,
 }
 
 /// Settings of an [`Introspection`], before it is started.
@@ -303,6 +286,10 @@ impl TokenVerifier for Introspection {
         self.shared.flights.known(&key(token).ok()?)
     }
 
+    fn provider(&self) -> Option<ProviderStatus> {
+        Some(self.status())
+    }
+
     /// Another each time: what was good a moment ago is asked about again, whoever remembers it.
     fn epoch(&self) -> u64 {
         self.shared.epoch.fetch_add(1, Ordering::Relaxed)
@@ -327,6 +314,11 @@ impl Shared {
                     Answer::Inactive => Err(TokenError::Inactive),
                     Answer::Active(claims) => self.expected.of_introspected(claims, SystemTime::now()).map(Arc::new),
                 }
+            }
+            // The question is the same for each token, and was understood when the server started: it is the token.
+            Err(Fault::InvalidRequest) => {
+                self.answered();
+                Err(TokenError::Inactive)
             }
             // The search has said why.
             Err(Fault::NoEndpoint) => Err(TokenError::Unavailable),

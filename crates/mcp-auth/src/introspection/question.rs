@@ -31,6 +31,9 @@ pub(super) enum Fault {
     Request(#[from] RequestError),
     #[error("it refuses the client")]
     ClientRefused,
+    /// What Keycloak says to a token whose header it cannot read, instead of that it is inactive.
+    #[error("its status is 400, invalid_request")]
+    InvalidRequest,
     #[error("its status is {0}, not 200")]
     Status(StatusCode),
     #[error("{0}")]
@@ -89,8 +92,11 @@ pub(super) async fn object(answer: Response) -> Result<Map<String, Value>, Fault
         StatusCode::BAD_REQUEST => {
             // RFC 6749 §5.2 leaves servers the choice of 400.
             let error = strict_json::object(&body(answer).await?).unwrap_or_default();
-            let refused = error.get("error").is_some_and(|error| error == "invalid_client");
-            return Err(if refused { Fault::ClientRefused } else { Fault::Status(StatusCode::BAD_REQUEST) });
+            return Err(match error.get("error").and_then(Value::as_str) {
+                Some("invalid_client") => Fault::ClientRefused,
+                Some("invalid_request") => Fault::InvalidRequest,
+                _ => Fault::Status(StatusCode::BAD_REQUEST),
+            });
         }
         status => return Err(Fault::Status(status)),
     }

@@ -48,7 +48,7 @@ use crate::{
     discovery::well_known_urls,
     keys::{PublicKey, PublicKeys},
     provider::permitted,
-    reachability::Reachability,
+    reachability::{ProviderStatus, Reachability},
 };
 
 /// The longest that keys are used after the provider last published them.
@@ -134,14 +134,8 @@ impl RemoteKeySet {
     }
 
     /// How the keys are at this moment, for a health endpoint.
-    pub fn status(&self) -> KeySetStatus {
-        let reachability = &self.shared.reachability;
-        KeySetStatus {
-            reachable: reachability.is_reachable(),
-            age: reachability.age(),
-            keys: self.public_keys().keys().len(),
-            problem: reachability.problem(),
-        }
+    pub fn status(&self) -> ProviderStatus {
+        self.shared.reachability.status()
     }
 
     /// The keys at this moment; none before the first fetch has succeeded, and after an outage that was too long.
@@ -186,20 +180,6 @@ impl fmt::Debug for RemoteKeySet {
         let kids: Vec<_> = self.public_keys().keys().iter().map(|key| key.kid().to_owned()).collect();
         f.debug_struct("RemoteKeySet").field("url", &self.shared.source).field("kids", &kids).finish()
     }
-}
-
-/// How a [`RemoteKeySet`] is. What it says of a problem is for the operator: it names hosts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct KeySetStatus {
-    /// Whether the last attempt to fetch the keys succeeded; false before the first has ended.
-    pub reachable: bool,
-    /// Since the last one that did.
-    pub age: Option<Duration>,
-    /// How many there are. Through an outage they serve on.
-    pub keys: usize,
-    /// Why the last attempt failed, if it did.
-    pub problem: Option<String>,
 }
 
 /// Settings of a [`RemoteKeySet`], before it is started.

@@ -109,6 +109,11 @@ impl Header {
         self.text == part
     }
 
+    /// For a key without a name.
+    pub(super) fn without_kid(self) -> Self {
+        Self { kid: None, ..self }
+    }
+
     pub(super) fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }

@@ -17,13 +17,13 @@ use std::{
 use arc_swap::ArcSwapOption;
 
 use self::compact::{Header, Parts};
-#[cfg(feature = "remote")]
-use crate::RemoteKeySet;
 use crate::{
     AccessToken, TokenError, TokenVerifier,
     claims::Expected,
     keys::{KeyDirectory, PublicKey, PublicKeys},
 };
+#[cfg(feature = "remote")]
+use crate::{ProviderStatus, RemoteKeySet};
 
 /// How often a newer set of keys is looked at for one token. Two sets may come in between; a third is a provider at odds
 /// with itself.
@@ -42,6 +42,8 @@ pub struct JwtVerifier {
 enum Keys {
     Directory(Arc<KeyDirectory>),
     Fixed(Arc<PublicKeys>),
+    /// One that came without a name.
+    Anonymous(Arc<PublicKeys>),
     #[cfg(feature = "remote")]
     Remote(Arc<RemoteKeySet>),
 }
@@ -50,7 +52,7 @@ impl Keys {
     fn current(&self) -> Arc<PublicKeys> {
         match self {
             Self::Directory(directory) => directory.public_keys(),
-            Self::Fixed(keys) => Arc::clone(keys),
+            Self::Fixed(keys) | Self::Anonymous(keys) => Arc::clone(keys),
             #[cfg(feature = "remote")]
             Self::Remote(keys) => keys.public_keys(),
         }
@@ -60,7 +62,7 @@ impl Keys {
     #[cfg_attr(not(feature = "remote"), expect(unused_variables, clippy::unused_async, reason = "only URLs are asked"))]
     async fn newer_than(&self, seen: &Arc<PublicKeys>, kid: Option<&str>) -> Option<Arc<PublicKeys>> {
         match self {
-            Self::Directory(_) | Self::Fixed(_) => None,
+            Self::Directory(_) | Self::Fixed(_) | Self::Anonymous(_) => None,
             #[cfg(feature = "remote")]
             Self::Remote(keys) => keys.newer_than(seen, kid).await,
         }
@@ -76,6 +78,11 @@ impl JwtVerifier {
     /// Verifies with these keys for good.
     pub fn with_keys(keys: Vec<PublicKey>, issuer: impl Into<String>, audience: &str) -> Self {
         Self::new(Keys::Fixed(Arc::new(PublicKeys::new(keys))), issuer.into(), audience)
+    }
+
+    /// Verifies with this one key for good, whatever `kid` a token has: a PEM does not say what its issuer calls it.
+    pub fn with_public_key(key: PublicKey, issuer: impl Into<String>, audience: &str) -> Self {
+        Self::new(Keys::Anonymous(Arc::new(PublicKeys::new(vec![key]))), issuer.into(), audience)
     }
 
     /// Verifies with the keys behind a JWKS URL. A token with an unknown `kid` may wait for one fetch of it.
@@ -107,7 +114,10 @@ impl JwtVerifier {
         let known = self.last.load_full().filter(|last| last.is(parts.header));
         let header = match &known {
             Some(header) => Arc::clone(header),
-            None => Arc::new(Header::decode(parts.header)?),
+            None => {
+                let header = Header::decode(parts.header)?;
+                Arc::new(if matches!(self.keys, Keys::Anonymous(_)) { header.without_kid() } else { header })
+            }
         };
         let signature = parts.signature()?;
         let mut keys = self.keys.current();
@@ -141,6 +151,14 @@ impl JwtVerifier {
 impl TokenVerifier for JwtVerifier {
     async fn verify(&self, token: &str) -> Result<Arc<AccessToken>, TokenError> {
         self.check(token).await.map(Arc::new)
+    }
+
+    #[cfg(feature = "remote")]
+    fn provider(&self) -> Option<ProviderStatus> {
+        match &self.keys {
+            Keys::Remote(keys) => Some(keys.status()),
+            Keys::Directory(_) | Keys::Fixed(_) | Keys::Anonymous(_) => None,
+        }
     }
 
     fn epoch(&self) -> u64 {

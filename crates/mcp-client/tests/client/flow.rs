@@ -24,16 +24,19 @@ async fn from_a_refusal_to_a_call() {
     assert_eq!(witness.sent(Step::Token, "resource"), [world.url.as_str()]);
     assert_eq!(witness.sent(Step::Registration, "application_type"), ["native"]);
     let steps: Vec<_> = witness.exchanges.lock().unwrap().iter().map(|exchange| exchange.step).collect();
-    assert_eq!(steps[..8], [
-        Step::FirstCall,
-        Step::ProtectedResource,
-        Step::AuthorizationServer,
-        Step::Registration,
-        Step::Authorization,
-        Step::Callback,
-        Step::Token,
-        Step::Call
-    ]);
+    assert_eq!(
+        steps[..8],
+        [
+            Step::FirstCall,
+            Step::ProtectedResource,
+            Step::AuthorizationServer,
+            Step::Registration,
+            Step::Authorization,
+            Step::Callback,
+            Step::Token,
+            Step::Call
+        ]
+    );
     // What was told opens nothing: the token stands nowhere in it.
     let told = format!("{:?}", witness.exchanges.lock().unwrap());
     assert!(!told.contains("eyJ") && told.contains("‹token "), "{told}");
@@ -130,7 +133,10 @@ async fn the_next_run_logs_in_nowhere() {
 }
 
 /// The file, changed by `change` after a login.
-async fn with_file(world: &World, change: impl FnOnce(&std::path::Path)) -> (Session, std::sync::Arc<crate::world::Witness>, tempfile::TempDir) {
+async fn with_file(
+    world: &World,
+    change: impl FnOnce(&std::path::Path),
+) -> (Session, std::sync::Arc<crate::world::Witness>, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     let (session, _) = client(&world.url, cached(&home));
     connect(&session).await.unwrap();

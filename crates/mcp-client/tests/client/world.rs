@@ -93,8 +93,7 @@ impl World {
 
 fn introduce(mut request: Request) -> Request {
     if let Some(principal) = request.extensions().get::<Principal>() {
-        let caller =
-            Caller { issuer: principal.issuer.clone(), subject: principal.subject.clone(), name: None };
+        let caller = Caller { issuer: principal.issuer.clone(), subject: principal.subject.clone(), name: None };
         request.extensions_mut().insert(caller);
     }
     request
@@ -181,7 +180,11 @@ pub async fn call(client: &Connection, name: &'static str, arguments: Value) -> 
     let Value::Object(arguments) = arguments else { panic!() };
     let result = client.call_tool(CallToolRequestParams::new(name).with_arguments(arguments)).await?;
     let result = serde_json::to_value(result).unwrap();
-    Ok(if result["structuredContent"].is_null() { result["content"][0]["text"].clone() } else { result["structuredContent"].clone() })
+    Ok(if result["structuredContent"].is_null() {
+        result["content"][0]["text"].clone()
+    } else {
+        result["structuredContent"].clone()
+    })
 }
 
 pub async fn add(client: &Connection) -> Result<Value, ServiceError> {
