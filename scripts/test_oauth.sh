@@ -221,6 +221,9 @@ with_keycloak() {
 # ours: the scopes on standard input that are about this server, sorted.
 ours() { tr ' ' '\n' | grep ^mcp: | sort | xargs; }
 
+# errors: what the authorization server has sent back instead of a code.
+errors() { sed -n 's/.*[?&]error=\([^&]*\).*/\1/p' <<<"$answers"; }
+
 # The same, where scopes are frozen at registration: the challenge names all of them, since a client can never ask for
 # more. Its pages are seen by a browser, where there is one.
 at_keycloak() {
@@ -266,7 +269,7 @@ at_keycloak() {
     run "$client" denied MCP_PERSON="$person" PERSON_DECIDES=deny
     outcome "$client" denied
     same "$name: the person was asked once" 1 "$(times)"
-    same "$name: and said no" access_denied "$(sed -n 's/.*[?&]error=\([^&]*\).*/\1/p' <<<"$answers")"
+    same "$name: and said no" access_denied "$(errors)"
 
     if [ "$client" = inspector.mjs ]; then
       skip 'inspector credentials' 'the CLI has no client credentials'
@@ -312,6 +315,11 @@ at_keycloak() {
     # And for what it was given without asking, which is the realm's affair.
     same "$name: then for what the tool needs too" 'mcp:read mcp:tools' "$(asked 2 | ours)"
     same "$name: is granted that" 'mcp:read mcp:tools' "$(held scope | ours)"
+
+    # One that has registered may not: this is why all are named at once.
+    run "$client" refused MCP_FIRST="$challenge"
+    outcome "$client" refused 'registered for less'
+    same "$name: is sent back" invalid_scope "$(errors)"
   done
 }
 
