@@ -23,8 +23,11 @@ build step9 step10
 source scripts/provider.sh
 state=$work/keycloak
 at_exit "scripts/keycloak.sh stop --state $state >/dev/null 2>&1"
+# Where one runs already, another can.
+missing=skip
+[ -z "${KEYCLOAK_TEST_URL:-}" ] || missing=fail
 if ! run_keycloak "$state" --no-download >"$work/keycloak.log" 2>&1; then
-  skip faults "$(tail -n 1 "$work/keycloak.log")"
+  "$missing" faults "$(tail -n 1 "$work/keycloak.log")"
   enough
 fi
 

@@ -37,7 +37,8 @@ run() {
   # A group of its own, for the cleanup: a driver may have children.
   set -m
   (
-    env MCP_SUBJECT="$subject" MCP_ISSUER="$issuer" MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" MCP_GRANTED="$dir/granted" \
+    env MCP_SUBJECT="$subject" MCP_ISSUER="$issuer" MCP_SCOPE=mcp:read MCP_FIRST='' "$@" PERSON_VISITS="$dir/visits" \
+      PERSON_ANSWERS="$dir/answers" MCP_GRANTED="$dir/granted" \
       "$runtime" "$clients/oauth_$client" "$base/mcp" "$scenario" >"$dir/out" 2>"$dir/err" || echo $? >"$dir/code"
   ) &
   set +m
@@ -45,13 +46,14 @@ run() {
   echo $! >"$dir/pid"
 }
 
-# outcome CLIENT SCENARIO [NAME]: waits for it and reports its checks; sets $name, $visits and $granted.
+# outcome CLIENT SCENARIO [NAME]: waits for it and reports its checks; sets $name, $visits, $answers and $granted.
 outcome() {
   local dir=$work/$1-$2
   name="${1%.*} ${3:-$2}"
   wait "$(cat "$dir/pid")" || true
   judged "$name" "$(cat "$dir/code" 2>/dev/null || echo 0)" "$dir/out" "$dir/err"
   granted=$(cat "$dir/granted" 2>/dev/null || echo '{}')
+  answers=$(cat "$dir/answers" 2>/dev/null || true)
   # Another one of the same scenario may follow.
   visits=$work/visits
   mv "$dir/visits" "$visits"
@@ -219,6 +221,9 @@ with_keycloak() {
 # ours: the scopes on standard input that are about this server, sorted.
 ours() { tr ' ' '\n' | grep ^mcp: | sort | xargs; }
 
+# errors: what the authorization server has sent back instead of a code.
+errors() { sed -n 's/.*[?&]error=\([^&]*\).*/\1/p' <<<"$answers"; }
+
 # The same, where scopes are frozen at registration: the challenge names all of them, since a client can never ask for
 # more. Its pages are seen by a browser, where there is one.
 at_keycloak() {
@@ -264,6 +269,7 @@ at_keycloak() {
     run "$client" denied MCP_PERSON="$person" PERSON_DECIDES=deny
     outcome "$client" denied
     same "$name: the person was asked once" 1 "$(times)"
+    same "$name: and said no" access_denied "$(errors)"
 
     if [ "$client" = inspector.mjs ]; then
       skip 'inspector credentials' 'the CLI has no client credentials'
@@ -286,6 +292,7 @@ at_keycloak() {
     run "$client" denied PERSON=guest
     outcome "$client" denied 'a token for nothing'
     few
+    same "$name: and was let in each time" "$(times)" "$(grep -c '[?&]code=' <<<"$answers")"
   done
 
   for client in "${those[@]}"; do
@@ -308,6 +315,11 @@ at_keycloak() {
     # And for what it was given without asking, which is the realm's affair.
     same "$name: then for what the tool needs too" 'mcp:read mcp:tools' "$(asked 2 | ours)"
     same "$name: is granted that" 'mcp:read mcp:tools' "$(held scope | ours)"
+
+    # One that has registered may not: this is why all are named at once.
+    run "$client" refused MCP_FIRST="$challenge"
+    outcome "$client" refused 'registered for less'
+    same "$name: is sent back" invalid_scope "$(errors)"
   done
 }
 

@@ -6,7 +6,7 @@
 import { appendFileSync, readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 
-const { CHROMIUM, PERSON = 'alice', PERSON_DECIDES = 'allow', PERSON_VISITS } = process.env;
+const { CHROMIUM, PERSON = 'alice', PERSON_DECIDES = 'allow', PERSON_VISITS, PERSON_ANSWERS } = process.env;
 const [url] = process.argv.slice(2);
 const callback = new URL(url).searchParams.get('redirect_uri');
 
@@ -36,8 +36,9 @@ await debug.send('Fetch.enable', { patterns: [{ urlPattern: `${callback}*` }] })
 
 // Whatever page comes up is answered, until one leads to the callback.
 const login = page.locator('form:has(input[name=password])');
-const keycloak = page.locator('button, input').and(page.locator(`[name=${allows ? 'accept' : 'cancel'}]`));
-const ours = page.getByRole('button', { name: allows ? 'Allow' : 'Deny', exact: true });
+const keycloak = page.locator(allows ? '[name=accept]' : '[name=cancel]');
+// "Go back", where there is nothing to allow, denies too.
+const ours = page.locator(`[name=decision][value=${allows ? 'allow' : 'deny'}]`);
 const decide = keycloak.or(ours);
 
 async function answer() {
@@ -62,7 +63,9 @@ function interrupted(error) {
 
 const lost = new Promise((_, reject) => setTimeout(() => reject(new Error('not sent back within 25 s')), 25_000).unref());
 try {
-  console.log(await Promise.race([arrived, answer(), lost]));
+  const answered = await Promise.race([arrived, answer(), lost]);
+  if (PERSON_ANSWERS) appendFileSync(PERSON_ANSWERS, `${answered}\n`);
+  console.log(answered);
 } catch (error) {
   console.error(`${`${error}`.split('\n')[0]}\n${await page.locator('body').innerText().catch(() => '')}`);
   process.exitCode = 1;

@@ -8,6 +8,7 @@
 #   PERSON          who they are; the password is the name and 123 (alice unless told otherwise)
 #   PERSON_DECIDES  allow or deny; several words are for several visits, the last for all further ones (allow)
 #   PERSON_VISITS   a file to which each URL is added, so that visits can be counted
+#   PERSON_ANSWERS  a file to which each URL is added that is printed
 set -euo pipefail
 
 url=$1 name=${PERSON:-alice}
@@ -75,3 +76,4 @@ while [ -z "$next" ]; do
   esac
 done
 printf '%s\n' "$next"
+[ -z "${PERSON_ANSWERS:-}" ] || printf '%s\n' "$next" >>"$PERSON_ANSWERS"
