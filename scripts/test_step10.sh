@@ -49,6 +49,8 @@ refused 'a transport of 2024' 'Streamable HTTP'
 file 'JWT_SECRET=hunter2hunter2'
 refused 'a shared secret' 'JWT_SECRET'
 same 'which is not repeated' 0 "$(grep -c hunter2 "$work/out" || true)"
+file OAUTH_CLIENT_ID=echo-mcp-server OAUTH_CLIENT_SECRET=
+refused 'a client whose secret was forgotten: revoked tokens would be good' "OAUTH_CLIENT_ID ($env:1): a client needs its secret"
 file 'PORT=9000' 'PORT=9001'
 refused 'a key twice' ':2'
 file 'this is no line'
@@ -166,7 +168,7 @@ TABLE
     OAUTH_CLIENT_ID=echo-mcp-server OAUTH_CLIENT_SECRET=echo-mcp-server-secret
   start_program step10 "$step10" --env "$env"
   here=$base
-  same "$provider: the resource is the bare origin" "http://localhost:$server_port [\"mcp:tools\",\"mcp:run\"]" \
+  same "$provider: the resource is the bare origin" "http://localhost:$server_port [\"mcp:tools\"]" \
     "$(curl -s "$here/.well-known/oauth-protected-resource" | jq -r '"\(.resource) \(.scopes_supported)"')"
   # at TOKEN METHOD [PARAMS]: the endpoint is / here.
   at() {
@@ -175,7 +177,7 @@ TABLE
     body=$(cat "$work/body") head=$(tr -d '\r' <"$work/head")
   }
   at '' ping
-  same "$provider: the challenge names the one scope" '401 scope="mcp:tools mcp:run"' "$status $(header www-authenticate | grep -o 'scope="[^"]*"')"
+  same "$provider: the challenge names the one scope" '401 scope="mcp:tools"' "$status $(header www-authenticate | grep -o 'scope="[^"]*"')"
   password alice mcp:tools
   at "$token" tools/call '{"name":"add","arguments":{"a":1,"b":2}}'
   same "$provider: which opens everything" 3 "$(jq .result.structuredContent.result <<<"$body")"

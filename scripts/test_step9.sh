@@ -41,6 +41,8 @@ refused 'no URL at all' 'keycloak' --keycloak-url keycloak
 nowhere=$(free_port)
 provider_url=http://localhost:$nowhere realm=mcp-realm
 server_port=$(free_port)
+# With a slash at its end it is the same URL.
+provider_url+=/
 serve "$server_port"
 "$target/debug/gen-token" --key-dir "$work/keys" --alg RS256 --generate-keys >/dev/null
 handmade=$("$target/debug/gen-token" --key-dir "$work/keys" --server "$base" --raw)

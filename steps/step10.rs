@@ -51,7 +51,7 @@ use tokio::{
     net::{TcpListener, lookup_host},
     signal,
     task::JoinSet,
-    time::sleep,
+    time::{sleep, timeout},
 };
 use tower::{Layer, util::MapRequestLayer};
 
@@ -59,6 +59,8 @@ use tower::{Layer, util::MapRequestLayer};
 const GRACE: Duration = Duration::from_secs(10);
 /// How many tokens are remembered as good; each takes a few kilobytes.
 const REMEMBERED_TOKENS: usize = 10_000;
+/// How long the server waits at its start for the identity provider to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// What configures the server where nothing else is named.
 const DEFAULT_ENV: &str = "envs/keycloak_direct.env";
 
@@ -108,9 +110,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
     // Strict: who may only read gets no prompt. With a scope of its own, everything needs that one.
     let policy = match &settings.one_scope {
         Some(scope) => Policy::one_scope(scope)?,
-        None => Policy::strict(),
+        None => Policy::strict().tool_scope("run_js", "mcp:run")?,
     };
-    let policy = policy.tool_scope("run_js", "mcp:run")?.tool_role(ServerStats::NAME, "admin");
+    let policy = policy.tool_role(ServerStats::NAME, "admin");
     let deciding = policy.clone();
     let mcp = McpServer::builder("step10", env!("CARGO_PKG_VERSION"))
         .instructions("A tutorial server: echo, the time of day, arithmetic, and who you are.")
@@ -162,10 +164,11 @@ async fn verifier(settings: &Settings, scope: &str) -> anyhow::Result<Verifier> 
             let client = ClientCredentials::new(client_id, client_secret.expose());
             let introspection = Introspection::builder(issuer, audience, client)?.start();
             // Before anybody else's token depends on it.
-            match introspection.self_test(Some(scope)).await {
-                Ok(()) => tracing::info!("the identity provider answers about tokens"),
-                Err(problem) if problem.is_final() => return Err(problem.into()),
-                Err(problem) => tracing::warn!("{problem}"),
+            match timeout(PATIENCE, introspection.self_test(Some(scope))).await {
+                Ok(Ok(())) => tracing::info!("the identity provider answers about tokens"),
+                Ok(Err(problem)) if problem.is_final() => return Err(problem.into()),
+                Ok(Err(problem)) => tracing::warn!("{problem}"),
+                Err(_) => tracing::warn!("the identity provider has not answered about tokens yet"),
             }
             return Ok(Either::Left(introspection));
         }

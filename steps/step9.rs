@@ -86,7 +86,7 @@ struct Args {
     /// Start Keycloak, make in it what this server needs, check all of it, and end.
     #[arg(long)]
     setup: bool,
-    /// For --setup: the password of Keycloak's administrator `admin`.
+    /// For --setup: the password of Keycloak's administrator `admin`. As a flag, everybody on this machine sees it.
     #[arg(long, env = "KEYCLOAK_ADMIN_PASSWORD", default_value = "admin", hide_env_values = true)]
     admin_password: String,
     /// Take the raw token in the header agent-session too, for agents that cannot set Authorization.
@@ -134,7 +134,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         .build()?;
 
     // Configured strings, never taken from a request: Keycloak's realm has the same two.
-    let issuer = format!("{}/realms/{}", args.keycloak_url, args.realm);
+    let issuer = format!("{}/realms/{}", args.keycloak_url.trim_end_matches('/'), args.realm);
     let audience = format!("http://localhost:{port}/mcp");
     let scopes = policy.initial_scopes(InitialScopes::All);
     let resource = ProtectedResource::new(&audience.parse()?, [&issuer], scopes.split(' '))?;
@@ -183,7 +183,7 @@ async fn set_up(args: &Args) -> anyhow::Result<()> {
 
 /// The port, if Keycloak is on this machine, where it can be started.
 fn port_here(url: &str) -> Option<&str> {
-    url.strip_prefix("http://localhost:").filter(|port| port.parse::<u16>().is_ok())
+    url.trim_end_matches('/').strip_prefix("http://localhost:").filter(|port| port.parse::<u16>().is_ok())
 }
 
 /// Tells mcp-core in its own words whom the guard has let in: the two crates do not know each other.

@@ -81,21 +81,25 @@ impl Given {
 }
 
 /// Everything that was given and is not empty.
-pub(crate) struct AllGiven(pub Vec<Given>);
+pub(crate) struct AllGiven {
+    pub all: Vec<Given>,
+    /// A client's id or secret is still to be filled in.
+    pub placeholder: bool,
+}
 
 impl AllGiven {
     /// All of these keys that stand in this source.
     pub fn at<'a>(&'a self, rank: Rank, keys: &[Key]) -> impl Iterator<Item = &'a Given> {
-        self.0.iter().filter(move |given| given.rank() == rank && keys.contains(&given.key))
+        self.all.iter().filter(move |given| given.rank() == rank && keys.contains(&given.key))
     }
 
     /// The first of these keys in the strongest source that has one. That those of one source agree is checked before.
     pub fn strongest(&self, keys: &[Key]) -> Option<&Given> {
-        self.0.iter().filter(|given| keys.contains(&given.key)).min_by_key(|given| given.rank())
+        self.all.iter().filter(|given| keys.contains(&given.key)).min_by_key(|given| given.rank())
     }
 
     /// Whether environment or file has one of these keys.
     pub fn configured(&self, keys: &[Key]) -> bool {
-        self.0.iter().any(|given| given.rank() != Rank::Flag && keys.contains(&given.key))
+        self.all.iter().any(|given| given.rank() != Rank::Flag && keys.contains(&given.key))
     }
 }

@@ -36,6 +36,18 @@ pub(crate) fn of(given: &AllGiven, settings: &Settings) -> Vec<String> {
             ));
         }
     }
+    // Other programs have such variables too.
+    if settings.tutorial
+        && !given.configured(&[Key::AuthHost, Key::AuthPort, Key::AuthRealm])
+        && let Some(set) = given.strongest(&[Key::McpScope, Key::OauthStrict, Key::Transport])
+    {
+        notices.push(format!(
+            "{}: with it the defaults are those of MCP's tutorial: tokens of {}, the endpoint at {resource}; set \
+             KEYCLOAK_URL or JWT_ISSUER for others",
+            set.named(),
+            settings.issuer
+        ));
+    }
     let server_url = given.strongest(&[Key::McpServerUrl]);
     if let (Some(set), Some(url)) = (given.strongest(&[Key::McpPath]), server_url)
         && path_of(url).is_ok_and(|of_url| of_url != *path)

@@ -50,7 +50,7 @@ pub(crate) fn settings(given: &AllGiven, mut notices: Vec<String>) -> Result<Set
         }
     };
 
-    let unused = given.0.iter().filter(|given| !given.used.get());
+    let unused = given.all.iter().filter(|given| !given.used.get());
     let unused =
         unused.map(|given| Row::new(given.key.name(), given.shown(), format!("{}, decides nothing", given.origin())));
     let rows = Rows {
@@ -196,6 +196,12 @@ impl<'a> Resolver<'a> {
             return Err(secret.error(reason));
         }
         if let (Some(id), None) = (id, secret) {
+            // Somebody forgot it, or misspelt it: not a reason to accept tokens that were revoked.
+            if !self.given.placeholder && self.given.strongest(&[Key::JwtPublicKey, Key::JwksUrl]).is_none() {
+                let reason = "a client needs its secret, to ask about tokens: set OAUTH_CLIENT_SECRET; or leave the \
+                              client out, and tokens are checked by their signature alone, also revoked ones";
+                return Err(id.error(reason));
+            }
             notices.push(format!(
                 "{}: without OAUTH_CLIENT_SECRET it is not used: tokens are checked by their signature, not by \
                  introspection",

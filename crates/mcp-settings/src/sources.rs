@@ -76,9 +76,10 @@ impl Sources {
         let mut given = self.of_flags()?;
         given.extend(self.of_environment()?);
         given.extend(self.of_file(&mut notices)?);
+        let before = given.len();
         given.retain(|one| !is_placeholder(one, &mut notices));
-        let given = AllGiven(given);
-        for one in &given.0 {
+        let given = AllGiven { placeholder: given.len() < before, all: given };
+        for one in &given.all {
             check::value(one)?;
         }
         contradictions::find(&given)?;

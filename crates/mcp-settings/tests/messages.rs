@@ -157,6 +157,12 @@ fn other_values() {
         ("OAUTH_CLIENT_ID", "'\u{e9}'", "\"\u{e9}\" has characters that are not printable ASCII"),
         ("AUTH_CLIENT_SECRET", "hunter2\u{e9}", "it has characters that are not printable ASCII"),
         (
+            "OAUTH_CLIENT_ID",
+            "me",
+            "a client needs its secret, to ask about tokens: set OAUTH_CLIENT_SECRET; or leave the client out, and tokens \
+             are checked by their signature alone, also revoked ones",
+        ),
+        (
             "OAUTH_CLIENT_SECRET",
             "hunter2",
             "a secret needs the client that it is of: set OAUTH_CLIENT_ID, or leave the secret out",
@@ -407,7 +413,13 @@ fn notices() {
              this one",
         ),
         (
-            "OAUTH_CLIENT_ID=me\n",
+            "TRANSPORT=http\n",
+            "TRANSPORT (x.env:1): with it the defaults are those of MCP's tutorial: tokens of \
+             http://localhost:8080/realms/master, the endpoint at http://localhost:3000; set KEYCLOAK_URL or JWT_ISSUER \
+             for others",
+        ),
+        (
+            "OAUTH_CLIENT_ID=me\nJWKS_URL=http://localhost:8080/realms/mcp-realm/certs\n",
             "OAUTH_CLIENT_ID (x.env:1): without OAUTH_CLIENT_SECRET it is not used: tokens are checked by their \
              signature, not by introspection",
         ),

@@ -112,14 +112,8 @@ fn settings() -> Vec<Setting> {
             "OAUTH_CLIENT_SECRET=secret",
         ),
         with(setting(Key::AuthClientId, ["flag", "environment", "file", "none"], client), "AUTH_CLIENT_SECRET=secret"),
-        with(
-            setting(Key::OauthClientSecret, ["flag", "environment", "file", "Keys(Issuer)"], secret),
-            "AUTH_CLIENT_ID=me",
-        ),
-        with(
-            setting(Key::AuthClientSecret, ["flag", "environment", "file", "Keys(Issuer)"], secret),
-            "OAUTH_CLIENT_ID=me",
-        ),
+        with(setting(Key::OauthClientSecret, ["flag", "environment", "file", "none"], secret), "AUTH_CLIENT_ID=me"),
+        with(setting(Key::AuthClientSecret, ["flag", "environment", "file", "none"], secret), "OAUTH_CLIENT_ID=me"),
         setting(Key::McpScope, ["flag", "environment", "file", "-"], |settings| {
             settings.one_scope.clone().unwrap_or("-".to_owned())
         }),
@@ -136,8 +130,9 @@ fn settings() -> Vec<Setting> {
 #[test]
 fn every_setting_from_every_source() {
     for Setting { key, flag, environment, file, default, read, with } in settings() {
-        // A secret without its client is an error of its own.
-        let needs_itself = matches!(key, Key::OauthClientId | Key::AuthClientId);
+        // One half of a client without the other is an error of its own.
+        let needs_itself =
+            matches!(key, Key::OauthClientId | Key::AuthClientId | Key::OauthClientSecret | Key::AuthClientSecret);
         for sources in 0..8 {
             let [has_flag, has_environment, has_file] = [sources & 4 != 0, sources & 2 != 0, sources & 1 != 0];
             if needs_itself && sources == 0 {
