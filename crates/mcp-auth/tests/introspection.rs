@@ -506,6 +506,61 @@ async fn the_endpoint_moves() {
     until_good(&introspection, "token").await;
 }
 
+/// Its host is gone, or another is there that knows nothing of us: the metadata says where it is now.
+#[tokio::test]
+async fn the_endpoint_is_sought_when_its_host_is_gone() {
+    for gone in ["refused", "hangs", "500", "502", "401", "a page"] {
+        let server = good_provider().await;
+        let good = Reply::json(&active(&server.at(REALM)));
+        let mut old = KeyServer::up(good.clone()).await;
+        let at = |url: String| Reply::json(&with(metadata(&server), json!({ "introspection_endpoint": url })));
+        server.set_at(METADATA, at(old.at(ENDPOINT)));
+        let introspection = builder(&server).timeout(Duration::from_secs(1)).remember_for(Duration::ZERO).start();
+        assert_eq!(said(&introspection, "token").await.as_deref(), Ok("alice"));
+        server.set_at(METADATA, at(server.at(ENDPOINT)));
+        match gone {
+            "refused" => old.stop().await,
+            "hangs" => old.set(good.held().0),
+            "a page" => old.set(Reply::text("<html>").header("content-type", "text/html")),
+            status => old.set(Reply::status(status.parse().unwrap())),
+        }
+        assert_eq!(said(&introspection, "token").await, Err(TokenError::Unavailable), "{gone}");
+        until_good(&introspection, "token").await;
+    }
+}
+
+#[tokio::test]
+async fn a_search_in_vain_changes_nothing() {
+    let server = good_provider().await;
+    let introspection = forgetful(&server);
+    assert!(introspection.verify("token").await.is_ok());
+    for metadata in [Reply::json(&metadata(&server)), Reply::status(404)] {
+        server.set_at(METADATA, metadata);
+        server.set_at(ENDPOINT, Reply::status(500));
+        let (begun, before) = (Instant::now(), server.hits_at(METADATA));
+        while server.hits_at(METADATA) < before + 2 {
+            assert_eq!(said(&introspection, "token").await, Err(TokenError::Unavailable));
+            // What its metadata says is not what it says about tokens.
+            let status = introspection.status();
+            assert!(!status.reachable && status.problem.unwrap().contains("its status is 500"));
+            assert!(begun.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(950), "a second apart: {:?}", begun.elapsed());
+        server.set_at(ENDPOINT, Reply::json(&active(&server.at(REALM))));
+        until_good(&introspection, "token").await;
+    }
+    // One that was given is where it was given.
+    let server = good_provider().await;
+    let given = builder(&server).endpoint(&server.at(ENDPOINT)).unwrap().remember_for(Duration::ZERO).start();
+    server.set_at(ENDPOINT, Reply::status(500));
+    for _ in 0..3 {
+        assert_eq!(said(&given, "token").await, Err(TokenError::Unavailable));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.hits_at(METADATA), 0);
+}
+
 #[tokio::test]
 async fn how_the_client_says_who_it_is() {
     let server = good_provider().await;

@@ -110,7 +110,7 @@ struct Shared {
     resource: String,
     timeout: Duration,
     endpoint: watch::Receiver<Whereabouts>,
-    /// The endpoint is no longer where it was.
+    /// The endpoint may no longer be where it was.
     lost: Arc<Notify>,
     flights: Flights,
     at_once: Room,
@@ -305,13 +305,16 @@ impl Shared {
         let answer = within(self.timeout, async {
             let endpoint = self.whereabouts().await.ok_or(Fault::NoEndpoint)?;
             let _turn = self.at_once.wait(stranger).await.ok_or(Fault::NoEndpoint)?;
-            self.question(&endpoint, token).await.inspect_err(|fault| {
-                if fault.is_of_another_place() {
-                    self.lost.notify_one();
-                }
-            })
+            self.question(&endpoint, token).await
+        })
+        .await
+        // Its own time-out included. The search paces itself.
+        .inspect_err(|fault| {
+            if fault.may_be_of_another_place() {
+                self.lost.notify_one();
+            }
         });
-        match answer.await {
+        match answer {
             Ok(answer) => {
                 self.answered();
                 match answer {
