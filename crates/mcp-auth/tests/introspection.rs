@@ -433,10 +433,11 @@ async fn a_flood_of_tokens() {
             tokio::spawn(async move { said(&introspection, &format!("made-up-{n}")).await })
         })
         .collect();
-    until("as many questions as there may be", || server.hits_at(ENDPOINT) == 1 + 32).await;
+    // Three quarters of what there may be: none of these tokens was ever good.
+    until("as many questions as there may be", || server.hits_at(ENDPOINT) == 1 + 24).await;
     // Those for whom there is no room are told so at once.
     let overrun = || flood.iter().filter(|request| request.is_finished()).count();
-    until("those without room", || overrun() == 400 - 256).await;
+    until("those without room", || overrun() == 400 - 192).await;
     gate.add_permits(1000);
     let mut told = [0, 0];
     for request in flood {
@@ -446,11 +447,48 @@ async fn a_flood_of_tokens() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(told, [256, 400 - 256]);
-    assert!(server.most_at_once() <= 32, "{}", server.most_at_once());
+    assert_eq!(told, [192, 400 - 192]);
+    assert!(server.most_at_once() <= 24, "{}", server.most_at_once());
     assert!(introspection.status().reachable, "being overrun is no fault of the endpoint");
     server.set_at(ENDPOINT, Reply::json(&active(&server.at(REALM))));
     assert_eq!(said(&introspection, "token").await.as_deref(), Ok("alice"));
+}
+
+/// Whoever makes up tokens shuts out others of whom nothing is known, and not those who work here.
+#[tokio::test]
+async fn a_flood_leaves_room_for_tokens_that_were_good() {
+    let server = good_provider().await;
+    let good = Reply::json(&active(&server.at(REALM)));
+    let introspection = forgetful(&server);
+    assert!(introspection.verify("alices").await.is_ok());
+    assert!(introspection.verify("bobs").await.is_ok());
+    let (reply, gate) = Reply::json(&json!({ "active": false })).held();
+    server.set_at(ENDPOINT, reply);
+    let flood: Vec<_> = (0..400)
+        .map(|n| {
+            let introspection = introspection.clone();
+            tokio::spawn(async move { said(&introspection, &format!("made-up-{n}")).await })
+        })
+        .collect();
+    let turned_away = |flood: &[tokio::task::JoinHandle<_>]| flood.iter().filter(|one| one.is_finished()).count();
+    until("there is no room", || turned_away(&flood) >= 400 - 256 && server.hits_at(ENDPOINT) >= 2 + 24).await;
+    // What is under way stays so; the next question would be answered at once.
+    server.set_at(ENDPOINT, good.clone());
+    assert_eq!(said(&introspection, "unseen").await, Err(TokenError::Unavailable));
+    for _ in 0..20 {
+        assert_eq!(said(&introspection, "alices").await.as_deref(), Ok("alice"));
+    }
+    // That it was good gets a token asked about, and does not answer for it.
+    server.set_at(ENDPOINT, Reply::json(&json!({ "active": false })));
+    assert_eq!(said(&introspection, "bobs").await, Err(TokenError::Inactive));
+    server.set_at(ENDPOINT, good);
+    assert_eq!(said(&introspection, "bobs").await, Err(TokenError::Unavailable), "it is one of many from then on");
+    // An overrun is over when it is over.
+    gate.add_permits(1000);
+    for request in flood {
+        let _ = request.await.unwrap();
+    }
+    assert_eq!(said(&introspection, "bobs").await.as_deref(), Ok("alice"));
 }
 
 #[tokio::test]
@@ -466,6 +504,61 @@ async fn the_endpoint_moves() {
     );
     assert_eq!(said(&introspection, "token").await, Err(TokenError::Unavailable));
     until_good(&introspection, "token").await;
+}
+
+/// Its host is gone, or another is there that knows nothing of us: the metadata says where it is now.
+#[tokio::test]
+async fn the_endpoint_is_sought_when_its_host_is_gone() {
+    for gone in ["refused", "hangs", "500", "502", "401", "a page"] {
+        let server = good_provider().await;
+        let good = Reply::json(&active(&server.at(REALM)));
+        let mut old = KeyServer::up(good.clone()).await;
+        let at = |url: String| Reply::json(&with(metadata(&server), json!({ "introspection_endpoint": url })));
+        server.set_at(METADATA, at(old.at(ENDPOINT)));
+        let introspection = builder(&server).timeout(Duration::from_secs(1)).remember_for(Duration::ZERO).start();
+        assert_eq!(said(&introspection, "token").await.as_deref(), Ok("alice"));
+        server.set_at(METADATA, at(server.at(ENDPOINT)));
+        match gone {
+            "refused" => old.stop().await,
+            "hangs" => old.set(good.held().0),
+            "a page" => old.set(Reply::text("<html>").header("content-type", "text/html")),
+            status => old.set(Reply::status(status.parse().unwrap())),
+        }
+        assert_eq!(said(&introspection, "token").await, Err(TokenError::Unavailable), "{gone}");
+        until_good(&introspection, "token").await;
+    }
+}
+
+#[tokio::test]
+async fn a_search_in_vain_changes_nothing() {
+    let server = good_provider().await;
+    let introspection = forgetful(&server);
+    assert!(introspection.verify("token").await.is_ok());
+    for metadata in [Reply::json(&metadata(&server)), Reply::status(404)] {
+        server.set_at(METADATA, metadata);
+        server.set_at(ENDPOINT, Reply::status(500));
+        let (begun, before) = (Instant::now(), server.hits_at(METADATA));
+        while server.hits_at(METADATA) < before + 2 {
+            assert_eq!(said(&introspection, "token").await, Err(TokenError::Unavailable));
+            // What its metadata says is not what it says about tokens.
+            let status = introspection.status();
+            assert!(!status.reachable && status.problem.unwrap().contains("its status is 500"));
+            assert!(begun.elapsed() < PATIENCE);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(950), "a second apart: {:?}", begun.elapsed());
+        server.set_at(ENDPOINT, Reply::json(&active(&server.at(REALM))));
+        until_good(&introspection, "token").await;
+    }
+    // One that was given is where it was given.
+    let server = good_provider().await;
+    let given = builder(&server).endpoint(&server.at(ENDPOINT)).unwrap().remember_for(Duration::ZERO).start();
+    server.set_at(ENDPOINT, Reply::status(500));
+    for _ in 0..3 {
+        assert_eq!(said(&given, "token").await, Err(TokenError::Unavailable));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(server.hits_at(METADATA), 0);
 }
 
 #[tokio::test]

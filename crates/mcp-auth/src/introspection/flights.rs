@@ -7,14 +7,19 @@ use std::{
 };
 
 use quick_cache::sync::Cache;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
+use super::room::Room;
 use crate::{AccessToken, TokenError, moment::Moment};
 
 /// So many good answers are kept, of a few kilobytes each.
 const KEPT: usize = 4096;
 /// So many tokens are asked about or wait for it. Beyond that the server is flooded, or the issuer down.
 const MOST: usize = 256;
+/// Of so many tokens it is known that they were good, in 40 bytes each.
+const MARKED: usize = 32 * 1024;
+/// When nobody was turned away for so long, a flood is over: one that comes and goes is logged once.
+const PEACE: Duration = Duration::from_secs(60);
 
 /// What is said of a token.
 pub(super) type Outcome = Result<Arc<AccessToken>, TokenError>;
@@ -24,8 +29,12 @@ pub(super) struct Flights(Arc<Shared>);
 
 struct Shared {
     kept: Cache<Key, Kept>,
+    /// Tokens that were good when they were last asked about, and their `exp`. It gets them a place, never an answer.
+    marked: Cache<Key, u64>,
     under_way: Mutex<HashMap<Key, Flight>>,
-    places: Arc<Semaphore>,
+    places: Room,
+    /// When somebody was last turned away.
+    flooded: Mutex<Option<Moment>>,
     remember: Duration,
 }
 
@@ -46,8 +55,10 @@ impl Flights {
     pub(super) fn new(remember: Duration) -> Self {
         Self(Arc::new(Shared {
             kept: Cache::new(KEPT),
+            marked: Cache::new(MARKED),
             under_way: Mutex::default(),
-            places: Arc::new(Semaphore::new(MOST)),
+            places: Room::of(MOST),
+            flooded: Mutex::default(),
             remember,
         }))
     }
@@ -57,9 +68,9 @@ impl Flights {
         self.0.known(key)
     }
 
-    /// A good answer of a moment ago, or what a question under way brings, or else what `ask` brings. That goes on in a
-    /// task of its own, whatever becomes of this caller.
-    pub(super) async fn outcome<F>(&self, key: Key, ask: impl FnOnce() -> F + Send + 'static) -> Outcome
+    /// A good answer of a moment ago, or what a question under way brings, or else what `ask` brings, which is told
+    /// whether the token is a stranger's. That goes on in a task of its own, whatever becomes of this caller.
+    pub(super) async fn outcome<F>(&self, key: Key, ask: impl FnOnce(bool) -> F + Send + 'static) -> Outcome
     where
         F: Future<Output = Outcome> + Send + 'static,
     {
@@ -91,7 +102,7 @@ impl Shared {
     fn board<F>(
         self: &Arc<Self>,
         key: Key,
-        ask: impl FnOnce() -> F + Send + 'static,
+        ask: impl FnOnce(bool) -> F + Send + 'static,
     ) -> Result<watch::Receiver<Option<Outcome>>, Outcome>
     where
         F: Future<Output = Outcome> + Send + 'static,
@@ -105,7 +116,10 @@ impl Shared {
         if let Some(flight) = under_way.get(&key).filter(|flight| flight.asked.elapsed() < self.remember) {
             return Ok(flight.outcome.clone());
         }
-        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| Err(TokenError::Unavailable))?;
+        let stranger = !self.is_marked(&key);
+        let place = self.places.enter(stranger);
+        self.tell_of_floods(place.is_none());
+        let place = place.ok_or(Err(TokenError::Unavailable))?;
         let (sender, outcome) = watch::channel(None);
         let asked = Moment::now();
         under_way.insert(key, Flight { asked, outcome: outcome.clone() });
@@ -113,7 +127,8 @@ impl Shared {
         let landing = Landing { shared: Arc::clone(self), key, outcome: outcome.clone() };
         tokio::spawn(async move {
             let _place = place;
-            let said = ask().await;
+            let said = ask(stranger).await;
+            landing.shared.mark(key, &said);
             if let Ok(token) = &said {
                 landing.shared.keep(key, Kept { token: Arc::clone(token), asked });
             }
@@ -127,6 +142,39 @@ impl Shared {
     fn keep(&self, key: Key, kept: Kept) {
         if kept.asked.elapsed() < self.remember {
             self.kept.insert(key, kept);
+        }
+    }
+
+    fn is_marked(&self, key: &Key) -> bool {
+        self.marked.get(key).is_some_and(|expires_at| now() < expires_at)
+    }
+
+    fn mark(&self, key: Key, said: &Outcome) {
+        match said {
+            Ok(token) => self.marked.insert(key, token.expires_at),
+            Err(error) if error.is_undecided() => {}
+            Err(_) => {
+                self.marked.remove(&key);
+            }
+        }
+    }
+
+    /// Those who are turned away are told no reason: the operator is, once.
+    fn tell_of_floods(&self, turned_away: bool) {
+        let mut flooded = self.flooded.lock().unwrap_or_else(PoisonError::into_inner);
+        match *flooded {
+            None if turned_away => tracing::warn!(
+                "more tokens are to be introspected than there is room for; some are answered 503 without a question, \
+                 those that were good before last"
+            ),
+            Some(last) if !turned_away && last.elapsed() >= PEACE => {
+                tracing::info!("there is room again for every token that is to be introspected");
+                *flooded = None;
+            }
+            _ => {}
+        }
+        if turned_away {
+            *flooded = Some(Moment::now());
         }
     }
 }
@@ -157,6 +205,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use serde_json::Map;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -187,10 +236,35 @@ mod tests {
         let good = token(now() + 600);
         for n in 0..3 * KEPT {
             let good = Arc::clone(&good);
-            assert!(flights.outcome(key(n), async move || Ok(good)).await.is_ok());
+            assert!(flights.outcome(key(n), async move |_| Ok(good)).await.is_ok());
         }
         assert!(flights.0.kept.len() <= KEPT, "{}", flights.0.kept.len());
         assert!(flights.0.under_way().is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_is_no_stranger() {
+        let flights = Flights::new(Duration::ZERO);
+        let strange = async |said: Outcome| {
+            let (sender, told) = tokio::sync::oneshot::channel();
+            let ask = async move |stranger| {
+                sender.send(stranger).unwrap();
+                said
+            };
+            let _ = flights.outcome(key(0), ask).await;
+            told.await.unwrap()
+        };
+        let good = || Ok(token(now() + 600));
+        assert!(strange(Err(TokenError::Inactive)).await && strange(good()).await);
+        assert!(!strange(Err(TokenError::Unavailable)).await, "it was good");
+        assert!(!strange(Err(TokenError::Inactive)).await, "an outage says nothing about it");
+        assert!(strange(good()).await, "it was revoked");
+        assert!(!strange(Ok(token(now()))).await);
+        assert!(strange(good()).await, "it has expired");
+        for n in 0..2 * MARKED {
+            flights.0.mark(key(n), &good());
+        }
+        assert!(flights.0.marked.len() <= MARKED, "{}", flights.0.marked.len());
     }
 
     #[tokio::test]
@@ -200,7 +274,7 @@ mod tests {
         let asked = Arc::new(AtomicUsize::new(0));
         for _ in 0..3 {
             let (asked, good) = (Arc::clone(&asked), Arc::clone(&good));
-            let slow = async move || {
+            let slow = async move |_| {
                 tokio::time::sleep(Duration::from_millis(51)).await;
                 asked.fetch_add(1, Ordering::SeqCst);
                 Ok(good)
@@ -218,7 +292,7 @@ mod tests {
         let ask = || {
             let (flights, gate) = (Arc::clone(&flights), Arc::clone(&gate));
             tokio::spawn(async move {
-                let held = async move || {
+                let held = async move |_| {
                     gate.acquire().await.map_err(|_| TokenError::Unavailable)?.forget();
                     Ok(token(0))
                 };
@@ -226,7 +300,7 @@ mod tests {
             })
         };
         let (first, second) = (ask(), ask());
-        while flights.0.places.available_permits() > MOST - 2 {
+        while flights.0.places.free() > MOST - 2 {
             tokio::task::yield_now().await;
         }
         // The first to end does not take the other off the list.
@@ -241,10 +315,10 @@ mod tests {
     #[tokio::test]
     async fn a_question_that_dies_leaves_nobody_waiting() {
         let flights = Flights::new(Duration::from_secs(60));
-        let dies = async || -> Outcome { panic!("as it should in this test") };
+        let dies = async |_| -> Outcome { panic!("as it should in this test") };
         assert_eq!(flights.outcome(key(0), dies).await, Err(TokenError::Unavailable));
         assert!(flights.0.under_way().is_empty());
-        assert!(flights.outcome(key(0), async || Ok(token(now() + 600))).await.is_ok());
-        assert_eq!(flights.0.places.available_permits(), MOST);
+        assert!(flights.outcome(key(0), async |_| Ok(token(now() + 600))).await.is_ok());
+        assert_eq!(flights.0.places.free(), MOST);
     }
 }

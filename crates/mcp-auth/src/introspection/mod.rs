@@ -20,12 +20,14 @@
 //! - `search`: where the endpoint is, found out by a task of its own;
 //! - `question`: one question and its answer;
 //! - `flights`: what was answered a moment ago, and who waits for which question;
+//! - `room`: how many may, and how much of that is for tokens that were good before;
 //! - `check`: what can be wrong with the setup, found out when the server starts.
 
 mod check;
 mod client;
 mod flights;
 mod question;
+mod room;
 mod search;
 
 use std::{
@@ -39,7 +41,7 @@ use std::{
 
 use aws_lc_rs::digest::{SHA256, digest};
 use tokio::{
-    sync::{Notify, Semaphore, watch},
+    sync::{Notify, watch},
     task::AbortHandle,
 };
 
@@ -50,6 +52,7 @@ pub use self::{
 use self::{
     flights::{Flights, Outcome},
     question::{Answer, Fault},
+    room::Room,
     search::{Endpoint, Search, Whereabouts},
 };
 use crate::{
@@ -77,7 +80,8 @@ const AT_ONCE: usize = 32;
 /// - A good answer serves for a second ([`IntrospectionBuilder::remember_for`]), counted from when it was asked for, and
 ///   never beyond the token's `exp`. Refusals are not kept.
 /// - Requests with one token make one question; a request that is given up takes no other with it. 32 questions are
-///   under way at most, and 256 tokens wait at most.
+///   under way at most, and 256 tokens wait at most. Tokens that were not good when they were last asked about, as all
+///   made-up ones, take three quarters of that at most.
 /// - Whatever else happens (no connection, too slow, 5xx, a page instead of an answer, our own secret refused) says
 ///   nothing about the token: [`TokenError::Unavailable`], which a guard makes a 503 of.
 ///
@@ -106,10 +110,10 @@ struct Shared {
     resource: String,
     timeout: Duration,
     endpoint: watch::Receiver<Whereabouts>,
-    /// The endpoint is no longer where it was.
+    /// The endpoint may no longer be where it was.
     lost: Arc<Notify>,
     flights: Flights,
-    at_once: Semaphore,
+    at_once: Room,
     reachability: Arc<Reachability>,
     epoch: AtomicU64,
 }
@@ -234,7 +238,7 @@ impl IntrospectionBuilder {
             endpoint,
             lost: Arc::clone(&lost),
             flights: Flights::new(self.remember),
-            at_once: Semaphore::new(AT_ONCE),
+            at_once: Room::of(AT_ONCE),
             reachability,
             epoch: AtomicU64::new(0),
         });
@@ -279,7 +283,7 @@ impl TokenVerifier for Introspection {
         let key = key(token)?;
         let shared = Arc::clone(&self.shared);
         let token = token.to_owned();
-        self.shared.flights.outcome(key, async move || shared.outcome(&token).await).await
+        self.shared.flights.outcome(key, async move |stranger| shared.outcome(&token, stranger).await).await
     }
 
     fn remembered(&self, token: &str) -> Option<Arc<AccessToken>> {
@@ -297,17 +301,20 @@ impl TokenVerifier for Introspection {
 }
 
 impl Shared {
-    async fn outcome(&self, token: &str) -> Outcome {
+    async fn outcome(&self, token: &str, stranger: bool) -> Outcome {
         let answer = within(self.timeout, async {
             let endpoint = self.whereabouts().await.ok_or(Fault::NoEndpoint)?;
-            let _turn = self.at_once.acquire().await.map_err(|_| Fault::NoEndpoint)?;
-            self.question(&endpoint, token).await.inspect_err(|fault| {
-                if fault.is_of_another_place() {
-                    self.lost.notify_one();
-                }
-            })
+            let _turn = self.at_once.wait(stranger).await.ok_or(Fault::NoEndpoint)?;
+            self.question(&endpoint, token).await
+        })
+        .await
+        // Its own time-out included. The search paces itself.
+        .inspect_err(|fault| {
+            if fault.may_be_of_another_place() {
+                self.lost.notify_one();
+            }
         });
-        match answer.await {
+        match answer {
             Ok(answer) => {
                 self.answered();
                 match answer {

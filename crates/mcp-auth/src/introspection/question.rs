@@ -47,9 +47,9 @@ impl From<reqwest::Error> for Fault {
 }
 
 impl Fault {
-    /// Something answers, but the endpoint is not there.
-    pub(super) fn is_of_another_place(&self) -> bool {
-        matches!(self, Self::Status(status) if status.is_redirection() || matches!(status.as_u16(), 404 | 405 | 410))
+    /// The endpoint may no longer be where it was: nobody answers there, or somebody who is not it.
+    pub(super) const fn may_be_of_another_place(&self) -> bool {
+        matches!(self, Self::Request(_) | Self::Status(_) | Self::ClientRefused | Self::Malformed(_))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{AuthorizationServerMetadata, discovery::discover_within};
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LAST_RETRY: Duration = Duration::from_secs(30);
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct Endpoint {
     pub(super) url: Url,
     pub(super) authentication: ClientAuthentication,
@@ -67,28 +67,34 @@ impl Search {
     pub(super) async fn run(self) {
         let mut pause = FIRST_RETRY;
         loop {
-            match self.shared.discover().await {
-                Ok(endpoint) => {
+            let known = self.found.borrow().endpoint();
+            let found = self.shared.discover().await;
+            if found.is_ok() {
+                pause = FIRST_RETRY;
+            }
+            match (found, &known) {
+                // Whether it answers about tokens is another question.
+                (Ok(endpoint), Some(known)) if endpoint == **known => {}
+                (Ok(endpoint), _) => {
                     tracing::info!(url = %endpoint.url, "introspection endpoint");
-                    self.shared.answered();
+                    if known.is_none() {
+                        self.shared.answered();
+                    }
                     self.found.send_replace(Whereabouts::Known(Arc::new(endpoint)));
-                    pause = FIRST_RETRY;
-                    self.lost.notified().await;
                 }
-                Err(fault) => {
+                // One that was found, and is perhaps there again, stays. What is wrong with it has been told.
+                (Err(error), Some(_)) => tracing::debug!(%error, "the introspection endpoint is sought in vain"),
+                (Err(fault), None) => {
                     self.shared.tell(&fault);
-                    // One that was found, and is perhaps there again, stays.
-                    self.found.send_if_modified(|whereabouts| {
-                        let vain = matches!(whereabouts, Whereabouts::Sought);
-                        if vain {
-                            *whereabouts = Whereabouts::Unknown;
-                        }
-                        vain
-                    });
+                    self.found.send_replace(Whereabouts::Unknown);
                 }
             }
+            // No more often than that, whatever strangers bring about.
             time::sleep(pause).await;
             pause = (pause * 2).min(LAST_RETRY);
+            if self.found.borrow().endpoint().is_some() {
+                self.lost.notified().await;
+            }
         }
     }
 }
