@@ -20,7 +20,7 @@ pub(crate) struct AdminToken {
 }
 
 impl Keycloak {
-    async fn admin_token(&self) -> Result<String, KeycloakError> {
+    pub(crate) async fn admin_token(&self) -> Result<String, KeycloakError> {
         let mut current = self.token.lock().await;
         if let Some(token) = current.as_ref().filter(|token| Instant::now() < token.until) {
             return Ok(token.token.clone());

@@ -1,6 +1,6 @@
 use std::fmt;
 
-/// One thing that was made, because it was missing.
+/// One thing that was made, because it was missing. Rights are those of things that the same run has made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -17,21 +17,21 @@ pub enum Change {
         /// Its client scope.
         scope: String,
     },
-    /// A role that a client scope may be given to.
+    /// A role that a new client scope may be given to.
     ScopeRole {
         /// The role.
         role: String,
         /// The client scope.
         scope: String,
     },
-    /// A client scope that new clients have, or may ask for.
+    /// A new client scope that clients will have who come later, or may ask for.
     RealmScope {
         /// The client scope.
         scope: String,
         /// Whether they have to ask for it.
         optional: bool,
     },
-    /// A client scope that a client has, or may ask for.
+    /// A client scope that a new client has, or may ask for.
     ClientScope {
         /// The client.
         client: String,
@@ -46,7 +46,7 @@ pub enum Change {
     RegistrationPolicy(String),
     /// A user with a password.
     User(String),
-    /// A realm role of a user.
+    /// A realm role of a new user, or of a new client's service account.
     UserRole {
         /// The role.
         role: String,

@@ -7,7 +7,7 @@ use crate::{KeycloakError, admin::AdminToken, http};
 
 /// A Keycloak, and who administers it.
 pub struct Keycloak {
-    base: Url,
+    pub(crate) base: Url,
     pub(crate) client: reqwest::Client,
     pub(crate) user: String,
     pub(crate) password: String,
@@ -30,6 +30,12 @@ impl Keycloak {
     /// The base URL, without a slash at its end.
     pub fn url(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Whether it is on this machine: its base URL names a loopback host. Passwords and secrets that stand in a public
+    /// file are for such a Keycloak alone.
+    pub fn is_local(&self) -> bool {
+        http::is_loopback(&self.base)
     }
 
     /// The issuer that a realm's tokens have.

@@ -1,4 +1,6 @@
-//! A Keycloak realm that is fit for an MCP server: made through the Admin REST API, and verified from outside.
+//! A Keycloak realm that is fit for an MCP server: made through the Admin REST API, and verified from outside. The
+//! passwords and secrets of a realm file are known to everybody who has it: they are made on this machine and nowhere
+//! else ([`Keycloak::is_local`]).
 //!
 //! ```no_run
 //! use mcp_keycloak::{Keycloak, RealmPlan};
@@ -19,11 +21,13 @@
 //! Layout, in the order of a run:
 //! - [`RealmPlan`]: what a realm file asks for: the file that Keycloak imports;
 //! - [`Keycloak`]: a server and its administrator; [`KeycloakError`], what can go wrong between us;
-//! - `set_up`: makes what is missing; [`Change`], one thing that was made;
+//! - `set_up`: makes what is missing, and gives rights to what it has made alone; [`Change`], one thing that was made;
 //! - `verify`: tries the realm as clients and servers will use it; [`Report`] and its [`Check`]s, what came of it.
 
 mod admin;
 mod change;
+#[cfg(test)]
+mod elsewhere;
 mod error;
 mod http;
 mod keycloak;

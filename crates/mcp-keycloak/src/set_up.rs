@@ -1,23 +1,41 @@
 //! Makes what is missing. What is there stays as it is: somebody may have changed it on purpose, and a password is
-//! nobody's to set back.
+//! nobody's to set back. So are rights: a role that somebody has not got was perhaps taken away, and somebody who is
+//! called like one of the file's people may be another.
 //!
-//! Things are made in the order in which they mention each other, so that a run that was cut short is completed by the
-//! next one.
+//! Each thing that is made gets what belongs to it before the next one is made. A run that was cut short leaves one
+//! thing at most without it, and every later run takes that for a decision; `verify` says what it lacks.
 
 use serde_json::{Value, json};
 
-use crate::{Change, Keycloak, KeycloakError, RealmPlan, plan::Assigned};
+use crate::{
+    Change, Keycloak, KeycloakError, RealmPlan,
+    plan::{Assigned, ClientScope},
+};
 
 impl Keycloak {
     /// Makes what the plan has and the realm has not: the realm itself, from the whole file; or in a realm that exists,
-    /// roles, client scopes, their mappers and roles, clients, the client scopes that they and new clients have, client
-    /// registration policies, and users with passwords and roles. Nothing that exists is changed, and nothing else of
-    /// the file (such as token lifetimes) is looked at. Gives what was made: nothing, the second time.
+    /// roles, client scopes and their mappers, clients, client registration policies, and users with passwords. Nothing
+    /// that exists is changed, and nothing else of the file (such as token lifetimes) is looked at. Gives what was made:
+    /// nothing, the second time.
+    ///
+    /// Rights go to what this run has made, and to nothing else: roles to new users and to the service accounts of new
+    /// clients; client scopes to new clients; a new client scope to the roles that it is for, and to clients that come
+    /// later. What an existing user, client or scope lacks, [`verify`](Self::verify) says.
+    ///
+    /// A Keycloak that [is not on this machine](Self::is_local) gets no credentials that others know: the plan is made
+    /// there [without them](RealmPlan::without_known_credentials).
     ///
     /// # Errors
     /// When Keycloak cannot be reached, is none, or refuses the administrator or something that is made. What was made
-    /// until then stays; the next run goes on from there.
+    /// until then stays; the next run goes on from there, and leaves the last thing as it is.
     pub async fn set_up(&self, plan: &RealmPlan) -> Result<Vec<Change>, KeycloakError> {
+        let elsewhere;
+        let plan = if self.is_local() {
+            plan
+        } else {
+            elsewhere = plan.without_known_credentials();
+            &elsewhere
+        };
         let mut run = SetUp { keycloak: self, plan, path: format!("/{}", plan.realm), changes: Vec::new() };
         run.realm().await?;
         run.roles().await?;
@@ -41,6 +59,10 @@ impl SetUp<'_> {
     fn made(&mut self, change: Change) {
         tracing::info!(realm = self.plan.realm, %change, "made");
         self.changes.push(change);
+    }
+
+    fn has_made(&self, change: &Change) -> bool {
+        self.changes.contains(change)
     }
 
     /// What the realm has under this path.
@@ -85,37 +107,47 @@ impl SetUp<'_> {
     }
 
     async fn client_scopes(&mut self) -> Result<(), KeycloakError> {
-        let there = self.list("/client-scopes", &[]).await?;
+        let mut there = self.list("/client-scopes", &[]).await?;
         for scope in &self.plan.scopes {
-            match by_name(&there, "name", &scope.name) {
-                None => self.make(Change::Scope(scope.name.clone()), "/client-scopes", &scope.file).await?,
-                Some(found) => {
-                    let id = id(found);
-                    let mappers = names(found["protocolMappers"].as_array().map_or(&[], Vec::as_slice), "name");
-                    for mapper in scope.mappers.iter().filter(|mapper| !mappers.contains(&mapper.name)) {
-                        let change = Change::Mapper { mapper: mapper.name.clone(), scope: scope.name.clone() };
-                        let path = format!("/client-scopes/{id}/protocol-mappers/models");
-                        self.make(change, &path, &mapper.file).await?;
-                    }
+            if let Some(found) = by_name(&there, "name", &scope.name) {
+                let id = id(found);
+                let mappers = names(found["protocolMappers"].as_array().map_or(&[], Vec::as_slice), "name");
+                for mapper in scope.mappers.iter().filter(|mapper| !mappers.contains(&mapper.name)) {
+                    let change = Change::Mapper { mapper: mapper.name.clone(), scope: scope.name.clone() };
+                    let path = format!("/client-scopes/{id}/protocol-mappers/models");
+                    self.make(change, &path, &mapper.file).await?;
                 }
+            } else {
+                self.make(Change::Scope(scope.name.clone()), "/client-scopes", &scope.file).await?;
+                there = self.list("/client-scopes", &[]).await?;
+                let Some(found) = by_name(&there, "name", &scope.name) else { continue };
+                self.scope_mappings(scope, id(found)).await?;
             }
         }
-        let there = self.list("/client-scopes", &[]).await?;
-        self.scope_mappings(&there).await?;
-        self.assigned(&there, None, "", &self.plan.assigned).await
+        let new = |scope: &String| self.has_made(&Change::Scope(scope.clone()));
+        let Assigned { default, optional } = &self.plan.assigned;
+        let new = Assigned {
+            default: default.iter().filter(|scope| new(scope)).cloned().collect(),
+            optional: optional.iter().filter(|scope| new(scope)).cloned().collect(),
+        };
+        self.assigned(&there, None, "", &new).await
     }
 
-    async fn scope_mappings(&mut self, scopes: &[Value]) -> Result<(), KeycloakError> {
+    /// The roles that a new client scope may be given to: all at once, since with some of them it would be kept from the
+    /// others for good. A scope that was there gets none, not even one that is new: the role may have been taken from it
+    /// before somebody deleted the role, and whoever is given the role again would have the scope as well.
+    async fn scope_mappings(&mut self, scope: &ClientScope, id: &str) -> Result<(), KeycloakError> {
         let roles = self.list("/roles", &[]).await?;
-        for scope in &self.plan.scopes {
-            let Some(found) = by_name(scopes, "name", &scope.name) else { continue };
-            let path = format!("/client-scopes/{}/scope-mappings/realm", id(found));
-            let mapped = names(&self.list(&path, &[]).await?, "name");
-            for role in scope.roles.iter().filter(|role| !mapped.contains(role)) {
-                let Some(found) = by_name(&roles, "name", role) else { continue };
-                let change = Change::ScopeRole { role: role.clone(), scope: scope.name.clone() };
-                self.make(change, &path, &json!([reference(found)])).await?;
-            }
+        let found: Vec<_> = scope.roles.iter().filter_map(|role| by_name(&roles, "name", role)).collect();
+        if found.is_empty() {
+            return Ok(());
+        }
+        let path = format!("{}/client-scopes/{id}/scope-mappings/realm", self.path);
+        let body = found.iter().map(|role| reference(role)).collect();
+        self.keycloak.make(&format!("map client scope {} to its roles", scope.name), &path, &body).await?;
+        for role in found {
+            let role = role["name"].as_str().unwrap_or_default().to_owned();
+            self.made(Change::ScopeRole { role, scope: scope.name.clone() });
         }
         Ok(())
     }
@@ -157,9 +189,10 @@ impl SetUp<'_> {
     async fn clients(&mut self) -> Result<(), KeycloakError> {
         let scopes = self.list("/client-scopes", &[]).await?;
         for client in &self.plan.clients {
-            if self.client(&client.id).await?.is_none() {
-                self.make(Change::Client(client.id.clone()), "/clients", &client.file).await?;
+            if self.client(&client.id).await?.is_some() {
+                continue;
             }
+            self.make(Change::Client(client.id.clone()), "/clients", &client.file).await?;
             let Some(found) = self.client(&client.id).await? else { continue };
             let path = format!("/clients/{}", id(&found));
             self.assigned(&scopes, Some(&client.id), &path, &client.assigned).await?;
@@ -196,27 +229,27 @@ impl SetUp<'_> {
     }
 
     async fn users(&mut self) -> Result<(), KeycloakError> {
-        let roles = self.list("/roles", &[]).await?;
         for user in &self.plan.users {
             let found = match &user.service_account_of {
                 // Made with its client.
-                Some(client) => match self.client(client).await? {
+                Some(client) if self.has_made(&Change::Client(client.clone())) => match self.client(client).await? {
                     Some(client) if client["serviceAccountsEnabled"] == true => {
                         let path = format!("{}/clients/{}/service-account-user", self.path, id(&client));
                         self.keycloak.find("show a service account", &path).await?
                     }
                     _ => None,
                 },
-                None => {
-                    if self.user(&user.name).await?.is_none() {
-                        self.make(Change::User(user.name.clone()), "/users", &user.file).await?;
-                    }
+                None if self.user(&user.name).await?.is_none() => {
+                    self.make(Change::User(user.name.clone()), "/users", &user.file).await?;
                     self.user(&user.name).await?
                 }
+                // Whoever that is.
+                _ => None,
             };
             let Some(found) = found else { continue };
             let path = format!("/users/{}/role-mappings/realm", id(&found));
             let has = names(&self.list(&path, &[]).await?, "name");
+            let roles = self.list("/roles", &[]).await?;
             for role in user.roles.iter().filter(|role| !has.contains(role)) {
                 let Some(found) = by_name(&roles, "name", role) else { continue };
                 let change = Change::UserRole { role: role.clone(), user: user.name.clone() };

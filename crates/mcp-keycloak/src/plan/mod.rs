@@ -5,8 +5,10 @@
 //! - `place`: a value that knows where in the file it stands;
 //! - `read`: the file's things, with every name they mention looked up;
 //! - `retarget`: the same file for another realm or another MCP server;
+//! - `credentials`: the same file without what is no secret any more;
 //! - `grants`: who may be given what.
 
+mod credentials;
 mod grants;
 mod place;
 mod read;

@@ -68,7 +68,7 @@ fn each_text(value: &mut Value, change: &impl Fn(&mut String)) {
     }
 }
 
-fn each_object(value: &mut Value, change: &impl Fn(&mut serde_json::Map<String, Value>)) {
+pub(super) fn each_object(value: &mut Value, change: &impl Fn(&mut serde_json::Map<String, Value>)) {
     match value {
         Value::Array(entries) => entries.iter_mut().for_each(|entry| each_object(entry, change)),
         Value::Object(members) => {

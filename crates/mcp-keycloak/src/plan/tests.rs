@@ -213,3 +213,45 @@ fn nothing_shows_passwords_and_secrets() {
         assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
     }
 }
+
+/// What is left mentions nobody who is not.
+#[test]
+fn without_what_everybody_knows() {
+    let plan = changed(|file| {
+        let clients = file["clients"].as_array_mut().unwrap();
+        clients.push(json!({ "clientId": "web", "publicClient": true, "redirectUris": ["https://web.example/"] }));
+        clients.push(json!({ "clientId": "job", "serviceAccountsEnabled": true }));
+        clients.push(json!({ "clientId": "masked", "secret": "**********" }));
+        let users = file["users"].as_array_mut().unwrap();
+        users.push(
+            json!({ "username": "service-account-job", "serviceAccountClientId": "job", "realmRoles": ["user"] }),
+        );
+        users.push(json!({ "username": "carol", "clientRoles": { "echo-mcp-server": ["x"], "web": ["y"] } }));
+        users.push(json!({ "username": "hashed", "credentials": [{ "type": "password", "secretData": "{}" }] }));
+        file["roles"]["client"] = json!({ "echo-mcp-server": [{ "name": "x" }], "web": [{ "name": "y" }] });
+        file["roles"]["realm"][0]["composites"] = json!({ "client": { "echo-mcp-server": ["x"], "web": ["y"] } });
+        file["clientScopeMappings"] = json!({ "mcp-test-client": [{ "client": "web", "roles": ["y"] }] });
+        let mappings = file["scopeMappings"].as_array_mut().unwrap();
+        mappings.push(json!({ "client": "mcp-test-client", "roles": ["user"] }));
+        mappings.push(json!({ "client": "web", "roles": ["user"] }));
+    })
+    .unwrap();
+    let left = plan.without_known_credentials();
+    let in_file = |list: &str, member: &str| -> Vec<String> {
+        left.file[list].as_array().unwrap().iter().map(|entry| entry[member].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(left.clients.iter().map(|client| &client.id).collect::<Vec<_>>(), ["web", "job"]);
+    assert_eq!(in_file("clients", "clientId"), ["web", "job"]);
+    assert_eq!(left.users.iter().map(|user| &user.name).collect::<Vec<_>>(), ["service-account-job", "carol"]);
+    assert_eq!(in_file("users", "username"), ["service-account-job", "carol"]);
+    assert_eq!(left.file["roles"]["client"], json!({ "web": [{ "name": "y" }] }));
+    assert_eq!(left.file["roles"]["realm"][0]["composites"]["client"], json!({ "web": ["y"] }));
+    assert_eq!(left.file["users"][1]["clientRoles"], json!({ "web": ["y"] }));
+    assert_eq!(left.file["clientScopeMappings"], json!({}));
+    assert_eq!(left.file["scopeMappings"].as_array().unwrap().len(), 6);
+    assert!(plan.file.to_string().contains("admin123"), "it was there");
+    for known in ["admin123", "echo-mcp-server-secret", "\"credentials\"", "\"secret\"", "mcp-test-client"] {
+        assert!(!left.file.to_string().contains(known), "{known}");
+    }
+    assert_eq!(left.scopes().collect::<Vec<_>>(), plan.scopes().collect::<Vec<_>>());
+}

@@ -2,7 +2,10 @@ use mcp_auth::ResourceUri;
 use serde_json::Value;
 
 use super::Trial;
-use crate::{Failure, KeycloakError, plan::ClientScope};
+use crate::{
+    Failure, KeycloakError,
+    plan::{Assigned, ClientScope},
+};
 
 const CUSTOM: &str = "included.custom.audience";
 
@@ -25,9 +28,31 @@ impl Trial<'_> {
             };
             self.report.add(format!("client scope {}", scope.name), outcome);
         }
+        let outcome = self.of_new_clients().await;
+        self.report.add("client scopes of new clients", outcome);
     }
 
-    fn no_administrator(&self, error: &KeycloakError) -> Failure {
+    /// What clients have without asking, and what they may ask for, who register themselves and do not say.
+    async fn of_new_clients(&self) -> Result<String, Failure> {
+        let (mut there, mut missing) = (Vec::new(), Vec::new());
+        for kind in ["default", "optional"] {
+            let action = format!("list the {kind} client scopes of {}", self.plan.realm);
+            let path = format!("/{}/default-{kind}-client-scopes", self.plan.realm);
+            there.extend(self.keycloak.list(&action, &path, &[]).await.map_err(|error| self.no_administrator(&error))?);
+        }
+        let Assigned { default, optional } = &self.plan.assigned;
+        for (wanted, kind) in [(default, "Default"), (optional, "Optional")] {
+            let wanted = wanted.iter().filter(|scope| !there.iter().any(|other| other["name"] == scope.as_str()));
+            missing.extend(wanted.map(|scope| format!("{scope} as {kind}")));
+        }
+        if missing.is_empty() {
+            return Ok(format!("{} without asking, {} to ask for", default.len(), optional.len()));
+        }
+        let found = format!("they have not got {}", missing.join(", "));
+        Err(Failure::new(found, "Client scopes > each of them: Assigned type, where nobody took it away on purpose"))
+    }
+
+    pub(super) fn no_administrator(&self, error: &KeycloakError) -> Failure {
         Failure::new(error.to_string(), "what else there is to see from outside, the other checks say")
     }
 
@@ -51,7 +76,7 @@ impl Trial<'_> {
         if !missing.is_empty() {
             let whom = if roles.is_empty() { "everybody" } else { "others alone" };
             let found = format!("it is not mapped to {}; it may be given to {whom}", missing.join(", "));
-            let advice = format!("set the realm up, or Client scopes > {} > Scope > Assign role", scope.name);
+            let advice = format!("Client scopes > {} > Scope > Assign role", scope.name);
             return Err(Failure::new(found, advice));
         }
         Ok(if roles.is_empty() { "for everybody".to_owned() } else { format!("for {}", scope.roles.join(", ")) })

@@ -9,6 +9,8 @@ use crate::{
     plan::{Client, Grant, User},
 };
 
+/// Where it is said how.
+const BY_HAND: &str = "see keycloak/README.md, \"The same by hand\"";
 /// What an introspection endpoint must not know.
 const MADE_UP: &str = "no-token-of-any-realm";
 
@@ -21,6 +23,10 @@ impl Trial<'_> {
             let advice = "give it one such as mcp-test-client, with directAccessGrantsEnabled";
             return self.report.add("tokens", Err(Failure::new(found, advice)));
         };
+        if let Some(failure) = self.withheld(client).await {
+            self.report.add("tokens", Err(failure));
+            return self.introspection(None).await;
+        }
         let jwks = self.endpoint("/protocol/openid-connect/certs");
         let verifier = match RemoteKeySet::builder(&jwks) {
             Ok(keys) => JwtVerifier::with_key_set(keys.start(), &*self.issuer, &plan.audience),
@@ -65,7 +71,7 @@ impl Trial<'_> {
         let answer = http::send(request).await.map_err(|why| self.unreachable(&why))?;
         match answer.text("access_token").filter(|_| answer.is_success()) {
             Some(token) => Ok(token.to_owned()),
-            None => Err(no_token(&answer, client, user)),
+            None => Err(self.no_token(&answer, client, user)),
         }
     }
 
@@ -170,6 +176,9 @@ impl Trial<'_> {
             let advice = "give it one such as echo-mcp-server, with an Audience mapper for it in each client scope";
             return self.report.add("introspection", Err(Failure::new(found, advice)));
         };
+        if let Some(failure) = self.withheld(client).await {
+            return self.report.add("introspection", Err(failure));
+        }
         let outcome = match token {
             Some(token) => self.introspect(client, token).await.and_then(|active| match active {
                 true => Ok(format!("active, for {}", client.id)),
@@ -192,6 +201,27 @@ impl Trial<'_> {
         self.report.add("introspection of a made-up token", outcome);
     }
 
+    /// On a Keycloak that others reach no client is made that others could be: why there is nothing to try with it.
+    async fn withheld(&self, client: &Client) -> Option<Failure> {
+        if self.keycloak.is_local() || !client.has_known_credentials() {
+            return None;
+        }
+        let (action, path) = (format!("show the client {}", client.id), format!("/{}/clients", self.plan.realm));
+        match self.keycloak.list(&action, &path, &[("clientId", &client.id)]).await {
+            Ok(there) if there.iter().any(|other| other["clientId"] == client.id.as_str()) => None,
+            Ok(_) => {
+                let why = if client.secret.is_some() {
+                    "its secret stands in a public file"
+                } else {
+                    "it is for people whose passwords stand in a public file"
+                };
+                let found = format!("no client {} here: {why}", client.id);
+                Some(Failure::new(found, format!("make one of your own, {BY_HAND}")))
+            }
+            Err(error) => Some(self.no_administrator(&error)),
+        }
+    }
+
     async fn introspect(&self, client: &Client, token: &str) -> Result<bool, Failure> {
         let request = self
             .keycloak
@@ -212,26 +242,33 @@ impl Trial<'_> {
             }
         }
     }
-}
 
-/// Why there is no token, and where that is decided.
-fn no_token(answer: &Answer, client: &Client, user: &User) -> Failure {
-    let why = answer.why();
-    let (name, id) = (&user.name, &client.id);
-    let advice = match (answer.text("error"), why.as_str()) {
-        (_, "Account disabled") => format!("Users > {name} > Enabled: On"),
-        (_, "Account is not fully set up") => format!("Users > {name} > Details > Required user actions: none"),
-        (Some("invalid_grant"), _) => {
-            format!("Users > {name} > Credentials: the password of the realm file (a locked account looks the same)")
-        }
-        (Some("invalid_scope"), _) => format!("Clients > {id} > Client scopes > Add client scope, as Optional"),
-        (Some("unauthorized_client"), _) => format!("Clients > {id} > Settings > Direct access grants: On"),
-        (Some("invalid_client"), _) => {
-            format!("set the realm up, or Clients > {id}: enabled, authentication as in the file")
-        }
-        _ => "see Keycloak's log".to_owned(),
-    };
-    Failure::new(format!("no token: {}", said(answer)), advice)
+    /// Why there is no token, and where that is decided.
+    fn no_token(&self, answer: &Answer, client: &Client, user: &User) -> Failure {
+        let why = answer.why();
+        let (name, id) = (&user.name, &client.id);
+        let advice = match (answer.text("error"), why.as_str()) {
+            (_, "Account disabled") => format!("Users > {name} > Enabled: On"),
+            (_, "Account is not fully set up") => format!("Users > {name} > Details > Required user actions: none"),
+            (Some("invalid_grant"), _) if !self.keycloak.is_local() => {
+                format!(
+                    "no password of the file is for a Keycloak that others reach: try people of your own, {BY_HAND}"
+                )
+            }
+            (Some("invalid_grant"), _) => {
+                format!(
+                    "Users > {name} > Credentials: the password of the realm file (a locked account looks the same)"
+                )
+            }
+            (Some("invalid_scope"), _) => format!("Clients > {id} > Client scopes > Add client scope, as Optional"),
+            (Some("unauthorized_client"), _) => format!("Clients > {id} > Settings > Direct access grants: On"),
+            (Some("invalid_client"), _) => {
+                format!("set the realm up, or Clients > {id}: enabled, authentication as in the file")
+            }
+            _ => "see Keycloak's log".to_owned(),
+        };
+        Failure::new(format!("no token: {}", said(answer)), advice)
+    }
 }
 
 /// RFC 6749 §2.3.1: before it becomes Basic authentication.

@@ -92,6 +92,7 @@ broken!(
     |realm| { realm.delete(&realm.scope("mcp:run").await).await },
     &[
         ("client scope mcp:run", &["it is not there"]),
+        ("client scopes of new clients", &["they have not got mcp:run as Optional"]),
         ("token of mcp-admin", &["400 Invalid scopes", "Clients > mcp-test-client > Client scopes"]),
         ("token of mcp-user", &["Invalid scopes"]),
         ("token of mcp-readonly", &["Invalid scopes"]),
