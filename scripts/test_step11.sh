@@ -74,13 +74,15 @@ whole_story() {
   MCP_CLIENT_SECRET=echo-mcp-server-secret client --client-id echo-mcp-server --client-credentials --issuer "$issuer" --call whoami
   same "$name: a client in its own name" '0 service-account-echo-mcp-server' \
     "$code $(jq -r '.name // .subject' <<<"$out" 2>/dev/null || echo "$err")"
-  MCP_CLIENT_SECRET=wrong client --client-id echo-mcp-server --client-credentials
+  MCP_CLIENT_SECRET=wrong client --client-id echo-mcp-server --client-credentials --issuer "$issuer"
   case $code/$err in
     1/*invalid_client* | 1/*unauthorized_client*) ok "$name: with the wrong secret, an error" ;;
     *) fail "$name: with the wrong secret, an error" "exit $code: $err" ;;
   esac
   MCP_CLIENT_SECRET=echo-mcp-server-secret client --client-id echo-mcp-server --client-credentials --issuer "${issuer%/}/other"
   says "$name: a secret goes to no other authorization server" 1 'the client that was given is of'
+  MCP_CLIENT_SECRET=echo-mcp-server-secret client --client-id echo-mcp-server --client-credentials
+  says "$name: nor to whichever the server names" 1 'with --issuer'
 
   client --no-cache --explain --client-id mcp-test-client
   same "$name: a client that is known" 0 "$code"

@@ -78,9 +78,9 @@ struct Args {
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
     /// Its secret; better in the environment, as MCP_CLIENT_SECRET, where other people of this machine do not see it.
-    #[arg(long, value_name = "SECRET", requires = "client_id")]
+    #[arg(long, value_name = "SECRET", requires_all = ["client_id", "issuer"])]
     client_secret: Option<String>,
-    /// The authorization server that knows it; its secret is shown to no other.
+    /// The authorization server that knows it, which a secret has to have: it is shown to no other.
     #[arg(long, value_name = "URL", requires = "client_id")]
     issuer: Option<String>,
     /// Where a document stands that says who this client is, for authorization servers that read one.

@@ -41,6 +41,7 @@ impl Error {
             Fault::NoPkce => "the authorization server has to offer and advertise PKCE with S256",
             Fault::NoRegistration => "register a client there and give its id with --client-id",
             Fault::Secret(_) => "give the secret that belongs to the client with --client-secret",
+            Fault::SecretForAnybody => "name the authorization server that the client is of, with --issuer",
             Fault::ShowsAPage => "leave out --headless, so that a person can look at it",
             Fault::Deadline => "start again; if the page said that the client is unknown, with --no-cache",
             Fault::Mixed(_) => "do not log in there again before you know who sent this answer",
@@ -108,6 +109,9 @@ pub enum Fault {
     /// The client's secret cannot be sent.
     #[error("{0}")]
     Secret(String),
+    /// SEP-2352.
+    #[error("a secret without the issuer that knows it would go to whichever the server names")]
+    SecretForAnybody,
     /// `--headless`, and the server wants to show something.
     #[error("the authorization server shows a page, which only a person can answer")]
     ShowsAPage,

@@ -96,8 +96,12 @@ impl Session {
     /// Reads the cache; asks nobody.
     ///
     /// # Errors
-    /// When the server's URL is not one that a token may be sent to.
+    /// When the server's URL is not one that a token may be sent to, or a secret belongs to nobody in particular.
     pub fn new(settings: Settings) -> Result<Self, Error> {
+        // The server names the authorization server: without a pin, whoever is called gets the secret (SEP-2352).
+        if let ClientChoice { given: Some((_, Some(_))), issuer: None, .. } = settings.client {
+            return Err(Error::new(Step::ProtectedResource, Fault::SecretForAnybody));
+        }
         let observer = Arc::clone(&settings.observer);
         let web = Web::new(settings.server.clone(), settings.private_network, observer)?;
         let server = settings.server.as_str();

@@ -15,7 +15,7 @@ use axum::{
 use mcp_client::{Approval, Fault, Refused, Step};
 use serde_json::{Value, json};
 
-use crate::world::{World, cached, client, connect, serve};
+use crate::world::{World, cached, client, connect, own_name, serve, try_client};
 
 /// What came to a server: method and path, the Authorization header, the body.
 type Heard = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
@@ -97,10 +97,7 @@ async fn a_token_that_is_refused_at_once_is_asked_for_once() {
     })
     .await;
     // A given client, so that there is a token without a page: each call is refused, whatever comes with it.
-    let (session, witness) = client(&format!("{origin}/mcp"), |settings| {
-        settings.client.given = Some(("me".into(), Some("s3cret".into())));
-        settings.client_credentials = true;
-    });
+    let (session, witness) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "s3cret", &origin));
     assert!(matches!(session.open().await.unwrap_err().fault, Fault::StillRefused));
     assert_eq!(witness.count(Step::ClientCredentials), 1);
     assert!(self::heard(&heard).contains("Bearer t0ken"));
@@ -172,8 +169,7 @@ async fn nothing_follows_a_redirect() {
         let (session, _) = client(&format!("{origin}/mcp"), |settings| {
             settings.approval = Approval::Headless;
             if redirected == "/token" {
-                settings.client.given = Some(("me".into(), Some("s3cret".into())));
-                settings.client_credentials = true;
+                own_name(settings, "me", "s3cret", &origin);
             }
         });
         let error = session.open().await;
@@ -239,22 +235,25 @@ async fn another_authorization_server_gets_nothing_of_the_firsts() {
 
 #[tokio::test]
 async fn a_secret_is_shown_to_its_own_authorization_server() {
-    let given = |issuer: Option<String>| {
-        move |settings: &mut mcp_client::Settings| {
-            settings.client.given = Some(("me".into(), Some("s3cret".into())));
-            settings.client.issuer = issuer;
-            settings.client_credentials = true;
-        }
-    };
-    // Whoever names no issuer shows it to whom the server names.
     let (origin, heard) = evil(by_the_book).await;
-    let (session, _) = client(&format!("{origin}/mcp"), given(None));
+    let url = format!("{origin}/mcp");
+    let (session, _) = client(&url, |settings| own_name(settings, "me", "s3cret", "https://idp.example"));
+    assert!(matches!(session.open().await.unwrap_err().fault, Fault::OtherIssuer { .. }));
+    // Without an issuer it would go to whom the server names; so there is no session at all, whoever asks.
+    for client_credentials in [true, false] {
+        let (session, _) = try_client(&url, |settings| {
+            own_name(settings, "me", "s3cret", "");
+            settings.client.issuer = None;
+            settings.client_credentials = client_credentials;
+        });
+        let refused = session.err().unwrap();
+        assert!(matches!(refused.fault, Fault::SecretForAnybody) && refused.advice().unwrap().contains("--issuer"));
+    }
+    assert!(!self::heard(&heard).contains("Basic "));
+    // Its own server sees it, so that it is the pin that was in the way.
+    let (session, _) = client(&url, |settings| own_name(settings, "me", "s3cret", &origin));
     session.open().await.unwrap_err();
     assert!(self::heard(&heard).contains("Basic "));
-    let (origin, heard) = evil(by_the_book).await;
-    let (session, _) = client(&format!("{origin}/mcp"), given(Some("https://idp.example".to_owned())));
-    assert!(matches!(session.open().await.unwrap_err().fault, Fault::OtherIssuer { .. }));
-    assert!(!self::heard(&heard).contains("Basic "));
 }
 
 #[tokio::test]
