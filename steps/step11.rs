@@ -47,7 +47,7 @@ use url::Url;
 
 /// Somebody said no. 1 is any other failure, 2 a mistake on the command line.
 const DENIED: u8 = 3;
-/// How long a person has to log in.
+/// How long a person has to log in, and a server for its answer.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Short, so that the story gets to its end: the refresh.
 const DEMO_LIFETIME: Duration = Duration::from_secs(4);
@@ -150,6 +150,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         cache: if args.no_cache { None } else { args.cache_dir.map(Cache::at).or_else(Cache::of_user) },
         private_network: args.private_network,
         deadline: DEADLINE,
+        call_deadline: DEADLINE,
         observer: if args.explain {
             Arc::new(Explain::new(|text| anstream::eprintln!("{text}")))
         } else {
@@ -159,7 +160,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     // Before anything of MCP: a login takes longer than a handshake waits.
     session.open().await?;
     let client = session.connect().await?;
-    let tools = client.list_all_tools().await?;
+    let tools = session.tools(&client).await?;
     match &args.call {
         Some(name) => {
             let tool = tools.iter().find(|tool| tool.name == *name);
@@ -241,11 +242,12 @@ async fn demo() -> anyhow::Result<()> {
         cache: None,
         private_network: false,
         deadline: DEADLINE,
+        call_deadline: DEADLINE,
         observer: Arc::new(Explain::new(|text| anstream::println!("{text}"))),
     })?;
     session.open().await?;
     let client = session.connect().await?;
-    let tools = client.list_all_tools().await?;
+    let tools = session.tools(&client).await?;
     let tool = |name: &str| tools.iter().find(|tool| tool.name == name).with_context(|| format!("no tool {name}"));
     anstream::println!("    She agreed to mcp:read: the client may list the tools. Now it calls one.\n");
     let sum = call(&client, tool("add")?, &["a=2".to_owned(), "b=40".to_owned()]).await?;

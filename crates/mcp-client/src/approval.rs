@@ -12,7 +12,7 @@ use url::Url;
 
 use crate::{
     authorization::Pending,
-    error::{Error, Fault},
+    error::{Error, Fault, Refused},
     observer::{Observer, Step},
     web::{Answer, Body, Request, Web},
 };
@@ -98,8 +98,8 @@ async fn typed(pending: &Pending) -> Url {
 struct Walk<'a> {
     web: &'a Web,
     pending: &'a Pending,
-    /// Of one server, since it goes to no other. `Secure` is no matter on loopback, as in browsers.
-    cookies: BTreeMap<String, String>,
+    /// By origin, and what they are called there. `Secure` is no matter on loopback, as in browsers.
+    cookies: BTreeMap<(String, String), String>,
 }
 
 impl<'a> Walk<'a> {
@@ -122,12 +122,15 @@ impl<'a> Walk<'a> {
             } else if answer.status == StatusCode::OK {
                 let person = person.ok_or_else(|| Error::new(STEP, Fault::ShowsAPage))?;
                 let page = String::from_utf8_lossy(&answer.body);
+                // A password belongs on the page that the person was sent to, and goes back to where that came from.
+                self.stays(&at)?;
                 let (action, fields) = person.fills_in(&page).ok_or_else(|| {
                     Error::new(STEP, Fault::Unreadable("a page without a form that a person knows".to_owned()))
                 })?;
                 let to = at
                     .join(&action)
                     .map_err(|_| Error::new(STEP, Fault::Unreadable("a form without a place to go".to_owned())))?;
+                self.stays(&to)?;
                 next = Request::post(&to, Body::Form(fields));
             } else {
                 return Err(Error::new(STEP, answer.fault()));
@@ -136,11 +139,18 @@ impl<'a> Walk<'a> {
         Err(Error::new(STEP, Fault::Unreadable(format!("more than {PAGES} redirects or pages"))))
     }
 
-    async fn fetch(&mut self, mut request: Request) -> Result<Answer, Error> {
-        if request.url.origin() != self.pending.url.origin() {
-            self.cookies.clear();
+    fn stays(&self, url: &Url) -> Result<(), Error> {
+        if url.origin() == self.pending.url.origin() {
+            return Ok(());
         }
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let other = Refused::OtherOrigin(url.origin().ascii_serialization());
+        Err(Error::new(STEP, Fault::Forbidden(other)))
+    }
+
+    async fn fetch(&mut self, mut request: Request) -> Result<Answer, Error> {
+        let origin = request.url.origin().ascii_serialization();
+        let own = self.cookies.iter().filter(|((of, _), _)| *of == origin);
+        let cookies: Vec<_> = own.map(|((_, name), value)| format!("{name}={value}")).collect();
         if let Ok(value) = HeaderValue::from_str(&cookies.join("; "))
             && !cookies.is_empty()
         {
@@ -150,7 +160,7 @@ impl<'a> Walk<'a> {
         let answer = self.web.quietly(STEP, request).await?;
         for cookie in answer.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             if let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) {
-                self.cookies.insert(name.trim().to_owned(), value.trim().to_owned());
+                self.cookies.insert((origin.clone(), name.trim().to_owned()), value.trim().to_owned());
             }
         }
         Ok(answer)

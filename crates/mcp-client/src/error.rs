@@ -1,6 +1,6 @@
 //! What goes wrong, at which exchange, and what to do about it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{Scopes, observer::Step};
 
@@ -59,6 +59,9 @@ pub enum Fault {
     /// No connection, no answer, or one that broke off.
     #[error("{0}")]
     Unreachable(String),
+    /// A connection, and then nothing.
+    #[error("no answer within {} s", .0.as_secs())]
+    NoAnswer(Duration),
     /// It is not a URL that this client goes to.
     #[error("{0}")]
     Forbidden(Refused),
@@ -166,6 +169,9 @@ pub enum Refused {
     /// A user or a fragment.
     #[error("it has a user or a fragment, which can only mislead")]
     UserOrFragment,
+    /// A form that a password would go into.
+    #[error("its login page is of {0}, which is not the authorization server that was asked")]
+    OtherOrigin(String),
     /// SSRF.
     #[error("{0} is an address of this machine or a private network, and a server elsewhere names it")]
     Address(String),

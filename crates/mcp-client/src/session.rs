@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{ACCEPT, AUTHORIZATION},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
 use mcp_auth::AuthorizationServerMetadata;
 use oauth2::AccessToken;
 use reqwest::Response;
@@ -53,6 +50,8 @@ pub struct Settings {
     pub private_network: bool,
     /// How long somebody has to decide.
     pub deadline: Duration,
+    /// How long the server has for the head of an answer, and once more for the rest: its tools may take their time.
+    pub call_deadline: Duration,
     /// Who is told of each exchange.
     pub observer: Arc<dyn Observer>,
 }
@@ -103,7 +102,8 @@ impl Session {
             return Err(Error::new(Step::ProtectedResource, Fault::SecretForAnybody));
         }
         let observer = Arc::clone(&settings.observer);
-        let web = Web::new(settings.server.clone(), settings.private_network, observer)?;
+        let (server, private) = (settings.server.clone(), settings.private_network);
+        let web = Web::new(server, private, settings.call_deadline, observer)?;
         let server = settings.server.as_str();
         let kept = settings
             .cache
@@ -140,22 +140,13 @@ impl Session {
             (HeaderName::from_static("mcp-protocol-version"), HeaderValue::from_static(version)),
             (HeaderName::from_static("mcp-method"), HeaderValue::from_static("server/discover")),
         ]);
-        let mut answer = self
-            .send(Step::FirstCall, |url| {
-                let mut request = Request::post(url, Body::Json(body.clone()));
-                request.headers = headers.clone();
-                request
-            })
-            .await?;
-        // To its end, for the connection's sake; nobody reads it, so not much of it.
-        let mut rest = 64 * 1024_usize;
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            rest = rest.saturating_sub(chunk.len());
-            if rest == 0 {
-                break;
-            }
-        }
-        Ok(())
+        let answer = self.send(Step::FirstCall, |url| {
+            let mut request = Request::post(url, Body::Json(body.clone()));
+            request.headers = headers.clone();
+            request
+        });
+        // Nobody reads it, so nobody waits for its end, which may never come.
+        answer.await.map(drop)
     }
 
     /// The scopes of the token that is held.
@@ -168,6 +159,26 @@ impl Session {
         &self.0.settings.server
     }
 
+    /// How long an answer's body may take.
+    pub(crate) fn call_deadline(&self) -> Duration {
+        self.0.settings.call_deadline
+    }
+
+    /// Who is told.
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        self.0.web.observer.as_ref()
+    }
+
+    /// The last call of all, with the token that is held: nobody logs in to say goodbye.
+    pub(crate) async fn farewell(&self, mut request: Request) -> Result<Response, Error> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        if let Some(held) = &self.0.state.lock().await.held {
+            request.authorize(Step::Call, &held.token.access_token)?;
+        }
+        let answer = tokio::time::timeout(PATIENCE, self.0.web.call(Step::Call, request)).await;
+        answer.unwrap_or_else(|_| Err(Error::new(Step::Call, Fault::NoAnswer(PATIENCE))))
+    }
+
     /// A call with the token that is held, made again after a 401 that another token, or a 403 that more scopes would
     /// turn into an answer.
     pub(crate) async fn send(&self, step: Step, request: impl Fn(&Url) -> Request) -> Result<Response, Error> {
@@ -178,11 +189,7 @@ impl Session {
             let accept = HeaderValue::from_static("application/json, text/event-stream");
             request.headers.entry(ACCEPT).or_insert(accept);
             if let Some(token) = &token {
-                let value = HeaderValue::from_str(&format!("Bearer {}", token.secret()));
-                let mut value =
-                    value.map_err(|_| Error::new(step, Fault::Here("the token fits in no header".to_owned())))?;
-                value.set_sensitive(true);
-                request.headers.insert(AUTHORIZATION, value);
+                request.authorize(step, token)?;
             }
             let answer = self.0.web.call(step, request).await?;
             let challenge = Challenge::of(answer.headers());

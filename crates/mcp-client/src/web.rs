@@ -7,6 +7,7 @@ use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
 };
+use oauth2::AccessToken;
 use reqwest::{Client, Response, redirect, retry};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -22,8 +23,6 @@ use crate::{
 const MAX_BODY: usize = 512 * 1024;
 /// For a whole exchange with an authorization server or about metadata.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Until the head of the MCP server's answer: its tools may take their time.
-const CALL_DEADLINE: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Web {
@@ -33,6 +32,8 @@ pub(crate) struct Web {
     own: Client,
     /// For what it names in turn.
     others: Client,
+    /// Until the head of the MCP server's answer.
+    call_deadline: Duration,
     pub(crate) observer: Arc<dyn Observer>,
 }
 
@@ -66,6 +67,15 @@ impl Request {
         Self { method: Method::POST, url: url.clone(), headers: HeaderMap::new(), body }
     }
 
+    /// With a token, in the one place for it (RFC 6750 §2.1).
+    pub(crate) fn authorize(&mut self, step: Step, token: &AccessToken) -> Result<(), Error> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", token.secret()));
+        let mut value = value.map_err(|_| Error::new(step, Fault::Here("the token fits in no header".to_owned())))?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
     /// What is told of it.
     fn exchange(&self, step: Step) -> Exchange {
         let mut sent = observer::pairs(
@@ -83,7 +93,12 @@ impl Request {
 }
 
 impl Web {
-    pub(crate) fn new(server: Url, private_network: bool, observer: Arc<dyn Observer>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        server: Url,
+        private_network: bool,
+        call_deadline: Duration,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Error> {
         let reach = Reach::of(&server, private_network);
         // The person named it, so its address is theirs to know; what it is called is checked all the same.
         if let Err(refused) = Reach::of(&server, true).check(&server) {
@@ -95,7 +110,7 @@ impl Web {
         let own = if reach::is_loopback(&server) { builder().no_proxy() } else { builder() };
         // A proxy would resolve the name itself, and the check would be of nothing.
         let others = builder().no_proxy().dns_resolver(reach.resolver());
-        Ok(Self { server, reach, own: build(own)?, others: build(others)?, observer })
+        Ok(Self { server, reach, own: build(own)?, others: build(others)?, call_deadline, observer })
     }
 
     /// A URL that somebody else has named.
@@ -133,7 +148,7 @@ impl Web {
     pub(crate) async fn quietly(&self, step: Step, request: Request) -> Result<Answer, Error> {
         match tokio::time::timeout(DEADLINE, self.read(step, request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::new(step, Fault::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())))),
+            Err(_) => Err(Error::new(step, Fault::NoAnswer(DEADLINE))),
         }
     }
 
@@ -154,9 +169,9 @@ impl Web {
     /// A call of the MCP server, whose answer is read by somebody else, told to the observer by its head.
     pub(crate) async fn call(&self, step: Step, request: Request) -> Result<Response, Error> {
         let mut exchange = request.exchange(step);
-        let answer = match tokio::time::timeout(CALL_DEADLINE, self.send(step, request)).await {
+        let answer = match tokio::time::timeout(self.call_deadline, self.send(step, request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::new(step, Fault::Deadline)),
+            Err(_) => Err(Error::new(step, Fault::NoAnswer(self.call_deadline))),
         };
         exchange.status = Some(match &answer {
             Ok(answer) => Ok(answer.status().as_u16()),

@@ -163,6 +163,7 @@ pub fn try_client(url: &str, set: impl FnOnce(&mut Settings)) -> (Result<Session
         cache: None,
         private_network: false,
         deadline: Duration::from_secs(30),
+        call_deadline: Duration::from_secs(60),
         observer: Arc::clone(&witness) as Arc<dyn Observer>,
     };
     set(&mut settings);
