@@ -377,6 +377,23 @@ fn endless(content_type: &'static str, begins: &str) -> Response {
     ([(CONTENT_TYPE, content_type)], Body::from_stream(begins.chain(stream::pending()))).into_response()
 }
 
+/// A server of last year without authorization, which answers `tools/list` by a script.
+async fn legacy(list: impl Fn(&Value) -> Response + Clone + Send + Sync + 'static) -> String {
+    let app = Router::new().fallback(move |Json(call): Json<Value>| async move {
+        match call["method"].as_str() {
+            Some("initialize") => {
+                let result = json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+                    "serverInfo": { "name": "evil", "version": "1" } });
+                Json(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })).into_response()
+            }
+            Some("tools/list") => list(&call),
+            Some("server/discover") => StatusCode::BAD_REQUEST.into_response(),
+            _ => StatusCode::ACCEPTED.into_response(),
+        }
+    });
+    format!("{}/mcp", serve(|_| app).await)
+}
+
 #[tokio::test]
 async fn an_answer_without_an_end_is_not_waited_for() {
     // The first call's answer is nobody's to read; that of any other is waited for as long as the settings say.
@@ -389,12 +406,12 @@ async fn an_answer_without_an_end_is_not_waited_for() {
         assert!(self::heard(&heard).matches("POST /mcp").count() > 1);
     }
     // A server that closes and names a time to come back at is not come back to.
-    let (origin, _) =
-        evil(|_, _| ([(CONTENT_TYPE, "text/event-stream")], "id: 1\nretry: 86400000\ndata: \n\n").into_response())
-            .await;
-    let (session, _) = client(&format!("{origin}/mcp"), |_| ());
-    let connected = tokio::time::timeout(Duration::from_secs(20), session.connect()).await;
-    connected.expect("nor is it waited for").unwrap_err();
+    let url =
+        legacy(|_| ([(CONTENT_TYPE, "text/event-stream")], "id: 1\nretry: 86400000\ndata: \n\n").into_response()).await;
+    let (session, _) = client(&url, |_| ());
+    let mcp = connect(&session).await.unwrap();
+    let tools = tokio::time::timeout(Duration::from_secs(20), session.tools(&mcp)).await;
+    tools.expect("nor is it waited for").unwrap_err();
 }
 
 #[tokio::test]
@@ -462,23 +479,16 @@ async fn a_list_of_tools_has_an_end() {
     for again in [true, false] {
         let pages = Arc::new(Mutex::new(0));
         let counted = Arc::clone(&pages);
-        let app = Router::new().fallback(move |Json(call): Json<Value>| async move {
+        let url = legacy(move |call| {
+            let mut pages = counted.lock().unwrap();
+            *pages += 1;
             let tool = json!({ "name": "one", "inputSchema": { "type": "object" } });
-            let result = match call["method"].as_str() {
-                Some("initialize") => json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
-                    "serverInfo": { "name": "evil", "version": "1" } }),
-                Some("tools/list") => {
-                    let mut pages = counted.lock().unwrap();
-                    *pages += 1;
-                    json!({ "tools": [tool], "nextCursor": if again { "same".to_owned() } else { pages.to_string() } })
-                }
-                Some("server/discover") => return StatusCode::BAD_REQUEST.into_response(),
-                _ => return StatusCode::ACCEPTED.into_response(),
-            };
+            let next = if again { "same".to_owned() } else { pages.to_string() };
+            let result = json!({ "tools": [tool], "nextCursor": next });
             Json(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })).into_response()
-        });
-        let origin = serve(|_| app).await;
-        let (session, witness) = client(&format!("{origin}/mcp"), |_| ());
+        })
+        .await;
+        let (session, witness) = client(&url, |_| ());
         let mcp = connect(&session).await.unwrap();
         let tools = tokio::time::timeout(Duration::from_secs(60), session.tools(&mcp)).await;
         let (tools, pages) = (tools.expect("it has an end").unwrap(), *pages.lock().unwrap());
