@@ -24,9 +24,22 @@ impl Error {
         matches!(&self.fault, Fault::Denied { .. })
     }
 
+    /// Whether the same may go well another time: nobody has said no.
+    pub(crate) fn is_passing(&self) -> bool {
+        match &self.fault {
+            Fault::Unreachable(_) | Fault::NoAnswer(_) | Fault::Forbidden(_) | Fault::Here(_) => true,
+            Fault::Status { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            Fault::OAuth { error, .. } => matches!(error.as_str(), "server_error" | "temporarily_unavailable"),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where that is not clear from the fault.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match &self.fault {
+            Fault::Status { .. } | Fault::OAuth { .. } if self.step == Step::Refresh => {
+                "try again later; to log in anew instead, say --no-cache"
+            }
             Fault::Unreachable(_) => "is the server running, and is its address right?",
             Fault::Forbidden(Refused::Http) => {
                 "ask its operator for an https URL; plain http is for this machine alone"

@@ -104,16 +104,14 @@ impl Session {
         let observer = Arc::clone(&settings.observer);
         let (server, private) = (settings.server.clone(), settings.private_network);
         let web = Web::new(server, private, settings.call_deadline, observer)?;
-        let server = settings.server.as_str();
-        let kept = settings
-            .cache
-            .as_ref()
-            .map_or_else(|| Kept::new(server), |cache| cache.load(server, web.observer.as_ref()));
+        let (server, given) = (settings.server.as_str(), settings.client.given.as_ref().map(|(id, _)| id.as_str()));
+        // A client's own tokens are not a person's.
+        let cache = settings.cache.as_ref().filter(|_| !settings.client_credentials);
+        let kept =
+            cache.map_or_else(|| Kept::new(server, given), |cache| cache.load(server, given, web.observer.as_ref()));
         let mut state = State { held: None, kept, found: None, asked: Scopes::default(), step_ups: 0, logins: 0 };
         let last = state.kept.last.as_ref().and_then(|issuer| state.kept.issuers.get(issuer));
-        if let Some(Entry { client, token: Some(token) }) = last
-            && settings.is_of(client)
-        {
+        if let Some(Entry { token: Some(token), .. }) = last {
             state.held = Some(Held { token: token.clone(), proven: true });
         }
         Ok(Self(Arc::new(Inner { settings, web, state: Mutex::new(state) })))
@@ -210,14 +208,6 @@ impl Session {
     }
 }
 
-impl Settings {
-    /// Whether what was kept for this client may be used: not when another one was given.
-    fn is_of(&self, client: &Client) -> bool {
-        // A client's own tokens are not a person's.
-        !self.client_credentials && self.client.given.as_ref().is_none_or(|(id, _)| *id == client.id)
-    }
-}
-
 impl Inner {
     /// What the next call is made with: another one for one that is about to end, where nobody has to be asked for it.
     ///
@@ -263,8 +253,8 @@ impl Inner {
         let scopes = named.or_else(|| found.resource.scopes_supported.clone()).unwrap_or_default();
         // What a person has agreed to once is not lost with a token.
         let before = state.kept.issuers.get(&found.metadata.issuer).and_then(|entry| entry.token.as_ref());
-        let scopes = before.map_or_else(|| scopes.clone(), |token| scopes.union(&token.requested));
-        self.obtain(&mut state, &found, scopes).await
+        let all = before.map_or_else(|| scopes.clone(), |token| scopes.union(&token.requested));
+        self.obtain_most(&mut state, &found, all, scopes).await
     }
 
     /// After a 403: a token with more scopes, if asking for them can help.
@@ -285,8 +275,9 @@ impl Inner {
         }
         state.step_ups += 1;
         let found = self.find(&mut state, challenge, true).await?;
-        // Both, or what was granted before is lost with the old token (SEP-2350).
-        self.obtain(&mut state, &found, requested.union(&wanted)).await
+        // Both, or what was granted before is lost with the old token (SEP-2350); unasked for, it may not be to be had.
+        let least = requested.union(&wanted);
+        self.obtain_most(&mut state, &found, least.union(&granted), least).await
     }
 
     async fn find(&self, state: &mut State, challenge: &Challenge, known_will_do: bool) -> Result<Found, Error> {
@@ -297,23 +288,32 @@ impl Inner {
             return Ok(found.clone());
         }
         let resource = protected_resource::find(&self.web, &self.settings.server, challenge).await?;
-        // A client belongs to one authorization server; a resource that names another would have its secret (SEP-2352).
-        if let Some(pinned) = self.settings.client.issuer.as_ref().filter(|issuer| **issuer != resource.issuer) {
-            let fault = Fault::OtherIssuer { named: observer::shown(&resource.issuer), pinned: pinned.clone() };
-            return Err(Error::new(Step::ProtectedResource, fault));
-        }
-        let metadata = discovery::find(&self.web, &resource.issuer).await?;
+        let issuer = self.issuer(&state.kept, &resource.issuers)?;
+        let metadata = discovery::find(&self.web, issuer).await?;
         let found = Found { resource, metadata };
         state.found = Some((challenge.resource_metadata.clone(), found.clone()));
         Ok(found)
     }
 
+    /// Of those that the resource names: the one that was given, or where a client is known, or the first.
+    fn issuer<'a>(&self, kept: &Kept, named: &'a [String]) -> Result<&'a String, Error> {
+        // A client belongs to one authorization server; a resource that names another would have its secret (SEP-2352).
+        if let Some(pinned) = &self.settings.client.issuer {
+            return named.iter().find(|issuer| *issuer == pinned).ok_or_else(|| {
+                let fault = Fault::OtherIssuer { named: observer::shown(&named.join(", ")), pinned: pinned.clone() };
+                Error::new(Step::ProtectedResource, fault)
+            });
+        }
+        let last = named.iter().find(|issuer| Some(*issuer) == kept.last.as_ref());
+        let known = || named.iter().find(|issuer| kept.issuers.contains_key(*issuer));
+        let none = || Error::new(Step::ProtectedResource, Fault::Unreadable("no authorization server".to_owned()));
+        last.or_else(known).or(named.first()).ok_or_else(none)
+    }
+
     /// A new token for the old refresh token, where there is one, of this issuer. None if the server does not want it.
     async fn refresh(&self, state: &mut State, found: &Found) -> Result<Option<AccessToken>, Error> {
         let issuer = &found.metadata.issuer;
-        let Some(entry) = state.kept.issuers.get(issuer).filter(|entry| self.settings.is_of(&entry.client)) else {
-            return Ok(None);
-        };
+        let Some(entry) = state.kept.issuers.get(issuer) else { return Ok(None) };
         let Some((old, refresh_token)) = entry.token.as_ref().and_then(|old| Some((old, old.refresh_token.as_ref()?)))
         else {
             return Ok(None);
@@ -325,19 +325,40 @@ impl Inner {
         let grant = Grant::Refresh { old, refresh_token };
         match token::ask(&self.web, endpoint, &client, &found.resource.resource, &grant).await {
             Ok(token) => Ok(Some(self.hold(state, found, client, token))),
-            Err(Error { fault: Fault::OAuth { error, .. }, .. }) => {
+            // The token is still good then, and a person need not know.
+            Err(error) if error.is_passing() => Err(error),
+            Err(Error { fault, .. }) => {
                 // It ended, or was used twice, or the client is forgotten: a person is asked once more.
-                if let Some(entry) = state.kept.issuers.get_mut(issuer) {
-                    if let Some(token) = &mut entry.token {
-                        token.refresh_token = None;
-                    }
-                    if matches!(error.as_str(), "invalid_client" | "unauthorized_client") {
-                        state.kept.issuers.remove(issuer);
-                    }
+                let forgotten = match fault {
+                    Fault::OAuth { error, .. } => matches!(error.as_str(), "invalid_client" | "unauthorized_client"),
+                    Fault::Status { status, .. } => status == 401,
+                    _ => false,
+                };
+                if forgotten {
+                    state.kept.issuers.remove(issuer);
+                } else if let Some(token) = state.kept.issuers.get_mut(issuer).and_then(|entry| entry.token.as_mut()) {
+                    token.refresh_token = None;
                 }
                 Ok(None)
             }
-            Err(error) => Err(error),
+        }
+    }
+
+    /// A token for all of these scopes; for the least of them, where the authorization server does not know the others.
+    async fn obtain_most(
+        &self,
+        state: &mut State,
+        found: &Found,
+        all: Scopes,
+        least: Scopes,
+    ) -> Result<AccessToken, Error> {
+        let (asked, both_are_one) = (state.asked.clone(), all == least);
+        match self.obtain(state, found, all).await {
+            Err(Error { fault: Fault::OAuth { error, .. }, .. }) if error == "invalid_scope" && !both_are_one => {
+                state.asked = asked;
+                self.obtain(state, found, least).await
+            }
+            done => done,
         }
     }
 

@@ -229,6 +229,11 @@ impl Answer {
     pub(crate) fn fault(&self) -> Fault {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let member = |name: &str| body[name].as_str().map(shown);
+        // A server in trouble says nothing of the request, whatever it says.
+        if self.status.is_server_error() {
+            let said = member("error_description").or(member("error")).unwrap_or_default();
+            return Fault::Status { status: self.status.as_u16(), said };
+        }
         match member("error") {
             Some(error) => Fault::OAuth { error, said: member("error_description") },
             None => {

@@ -215,7 +215,7 @@ async fn another_authorization_server_gets_nothing_of_the_firsts() {
     let home = tempfile::tempdir().unwrap();
     let (session, _) = client(&world.url, cached(&home));
     connect(&session).await.unwrap();
-    let file = mcp_client::Cache::at(home.path().join("tokens")).file(&world.url);
+    let file = mcp_client::Cache::at(home.path().join("tokens")).file(&world.url, None);
     let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let entry = &kept["issuers"][&world.issuer];
     let first =
@@ -224,11 +224,12 @@ async fn another_authorization_server_gets_nothing_of_the_firsts() {
     // The server has moved: its metadata names another authorization server now (SEP-2352).
     let (origin, heard) = evil(by_the_book).await;
     let moved = kept.to_string().replace(&world.url, &format!("{origin}/mcp"));
-    std::fs::write(mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp")), moved).unwrap();
+    std::fs::write(mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp"), None), moved)
+        .unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let file = mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp"));
+        let file = mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp"), None);
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let (session, witness) = client(&format!("{origin}/mcp"), |settings| {

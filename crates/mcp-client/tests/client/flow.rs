@@ -137,7 +137,7 @@ async fn with_file(
     let home = tempfile::tempdir().unwrap();
     let (session, _) = client(&world.url, cached(&home));
     connect(&session).await.unwrap();
-    let file = Cache::at(home.path().join("tokens")).file(&world.url);
+    let file = Cache::at(home.path().join("tokens")).file(&world.url, None);
     change(&file);
     let (session, witness) = client(&world.url, cached(&home));
     (session, witness, home)
