@@ -26,7 +26,7 @@ use mcp_auth::{
     self as auth, Challenge, Guard, InitialScopes, JwtVerifier, Policy, Principal, ProtectedResource, VerifiedTokens,
     keys::{Algorithm, KeyDirectory},
 };
-use mcp_client::{Approval, Cache, ClientChoice, Explain, Observer, Person, Session, Settings, error_of, shown};
+use mcp_client::{Approval, Cache, ClientChoice, Explain, Observer, Person, Session, Settings, error_of, shown, whole};
 use mcp_core::{
     Caller, McpServer,
     authorize::{Operation, Refusal},
@@ -152,7 +152,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
         deadline: DEADLINE,
         call_deadline: DEADLINE,
         observer: if args.explain {
-            Arc::new(Explain::new(|text| anstream::eprintln!("{text}")))
+            Arc::new(Explain::new(|text| anstream::eprint!("{text}")))
         } else {
             Arc::new(Quiet)
         },
@@ -214,11 +214,9 @@ async fn call(client: &RunningService<RoleClient, ()>, tool: &Tool, pairs: &[Str
 }
 
 fn text(result: &CallToolResult) -> String {
-    let texts = result.content.iter().filter_map(|content| content.as_text().map(|text| shown(&text.text)));
-    result
-        .structured_content
-        .as_ref()
-        .map_or_else(|| texts.collect::<Vec<_>>().join("\n"), |value| shown(&value.to_string()))
+    let texts = result.content.iter().filter_map(|content| content.as_text().map(|text| whole(&text.text)));
+    let structured = result.structured_content.as_ref().map(|value| whole(&value.to_string()));
+    structured.unwrap_or_else(|| texts.collect::<Vec<_>>().join("\n"))
 }
 
 /// The whole story, in one process: step 8 in small, its authorization server, alice, and this client.
@@ -243,7 +241,7 @@ async fn demo() -> anyhow::Result<()> {
         private_network: false,
         deadline: DEADLINE,
         call_deadline: DEADLINE,
-        observer: Arc::new(Explain::new(|text| anstream::println!("{text}"))),
+        observer: Arc::new(Explain::new(|text| anstream::print!("{text}"))),
     })?;
     session.open().await?;
     let client = session.connect().await?;

@@ -157,7 +157,7 @@ pub enum Fault {
     #[error("the server refuses the token that was just issued for it")]
     StillRefused,
     /// Asking again for the same would end the same.
-    #[error("the server wants {wanted}, which was asked for; granted is {granted}")]
+    #[error("{}; granted is {granted}", wants(.wanted))]
     StillInsufficient {
         /// By the server.
         wanted: Scopes,
@@ -185,9 +185,20 @@ pub enum Refused {
     /// A form that a password would go into.
     #[error("its login page is of {0}, which is not the authorization server that was asked")]
     OtherOrigin(String),
+    /// A name of this machine that leads elsewhere.
+    #[error("its name is of this machine, and its address {0} is not")]
+    NotThisMachine(String),
     /// SSRF.
     #[error("{0} is an address of this machine or a private network, and a server elsewhere names it")]
     Address(String),
+}
+
+fn wants(wanted: &Scopes) -> String {
+    if wanted.is_empty() {
+        "the server wants more scopes and does not say which".to_owned()
+    } else {
+        format!("the server wants {wanted}, which was asked for")
+    }
 }
 
 struct Said<'a>(&'a str);

@@ -47,7 +47,7 @@ pub(crate) async fn find(web: &Web, server: &Url, challenge: &Challenge) -> Resu
     for url in &urls {
         let answer = web.exchange(STEP, Request::get(url)).await?;
         // Anything but a document is none: some servers answer every path with a page.
-        if answer.status == StatusCode::OK {
+        if answer.status == StatusCode::OK && answer.is_object() {
             return read(server, url, &answer);
         }
     }

@@ -261,7 +261,9 @@ impl Inner {
     async fn step_up(&self, token: Option<&AccessToken>, challenge: &Challenge) -> Result<AccessToken, Error> {
         let mut state = self.state.lock().await;
         let Some(held) = &mut state.held else {
-            return Err(Error::new(Step::Call, Fault::StillRefused));
+            // RFC 6750 §3.1 has a 401 for who brings none.
+            let said = "it wants a token with more scopes, and was sent none".to_owned();
+            return Err(Error::new(Step::Call, Fault::Status { status: 403, said }));
         };
         if token.is_none_or(|token| token.secret() != held.token.access_token.secret()) {
             return Ok(held.token.access_token.clone());
@@ -422,6 +424,9 @@ impl Inner {
         }
         let kept = state.kept.issuers.get(&found.metadata.issuer).map(|entry| &entry.client);
         let kept = kept.filter(|client| client.secret_expires_at.is_none_or(|at| now() < at));
+        // A port that was named is the one, though another was registered.
+        let named = self.settings.callback_port;
+        let kept = kept.filter(|client| named == 0 || client.port == Some(named));
         if let Some((client, port)) = kept.and_then(|client| Some((client, client.port?)))
             && let Ok(callback) = Callback::bind(port).await
         {

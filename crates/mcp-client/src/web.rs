@@ -10,7 +10,7 @@ use http::{
 use oauth2::AccessToken;
 use reqwest::{Client, Response, redirect, retry};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 use url::{Url, form_urlencoded};
 
 use crate::{
@@ -107,7 +107,8 @@ impl Web {
         let build = |client: reqwest::ClientBuilder| {
             client.build().map_err(|error| Error::new(Step::FirstCall, Fault::Here(chain(&error))))
         };
-        let own = if reach::is_loopback(&server) { builder().no_proxy() } else { builder() };
+        let own = builder().dns_resolver(Reach::ANYWHERE.resolver());
+        let own = if reach::is_loopback(&server) { own.no_proxy() } else { own };
         // A proxy would resolve the name itself, and the check would be of nothing.
         let others = builder().no_proxy().dns_resolver(reach.resolver());
         Ok(Self { server, reach, own: build(own)?, others: build(others)?, call_deadline, observer })
@@ -220,8 +221,21 @@ impl Answer {
     /// Its JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self, step: Step) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::new(step, Fault::Unreadable(format!("the answer is not what it should be: {error}")))
+            // Its own words repeat what stands there, which may be a token.
+            let what = match error.classify() {
+                Category::Data => "is not what it should be",
+                Category::Eof => "breaks off",
+                Category::Syntax | Category::Io => "is no JSON",
+            };
+            let (line, column) = (error.line(), error.column());
+            let why = format!("the answer {what}, at line {line}, column {column}");
+            Error::new(step, Fault::Unreadable(why))
         })
+    }
+
+    /// Whether it is a JSON object, of whatever kind.
+    pub(crate) fn is_object(&self) -> bool {
+        matches!(serde_json::from_slice(&self.body), Ok(Value::Object(_)))
     }
 
     /// What went wrong, of an answer with another status than it should have: with an OAuth error, if there is one
@@ -263,9 +277,8 @@ fn unreachable(step: Step, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(error) = cause {
-        if let Some(reach::NotAllowed(address)) = error.downcast_ref() {
-            let refused = crate::error::Refused::Address(address.to_string());
-            return Error::new(step, Fault::Forbidden(refused));
+        if let Some(reach::NotAllowed(refused)) = error.downcast_ref() {
+            return Error::new(step, Fault::Forbidden(refused.clone()));
         }
         cause = error.source();
     }

@@ -241,6 +241,19 @@ async fn a_step_up_asks_for_what_was_granted_by_default_too() {
     assert_eq!(witness.sent(Step::Authorization, "scope"), ["read", "default read write"]);
 }
 
+#[tokio::test]
+async fn a_port_that_is_named_is_the_one() {
+    let (lawful, home) = (Lawful::start().await, tempfile::tempdir().unwrap());
+    lawful.client(&home, |_| ()).0.open().await.unwrap();
+    // Another login, since there is nothing to refresh with.
+    lawful.next().good = "t2".to_owned();
+    lawful.next().answers.push_back(error(400, "invalid_grant"));
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let (session, witness) = lawful.client(&home, |settings| settings.callback_port = port);
+    session.open().await.unwrap();
+    assert_eq!(witness.sent(Step::Authorization, "redirect_uri"), [format!("http://127.0.0.1:{port}/callback")]);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn a_directory_that_was_there_stays_as_it_is() {

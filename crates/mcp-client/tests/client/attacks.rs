@@ -497,3 +497,42 @@ async fn a_list_of_tools_has_an_end() {
         assert_eq!(witness.notices.lock().unwrap().len(), 1);
     }
 }
+
+#[tokio::test]
+async fn a_page_for_every_path_is_no_document() {
+    // No challenge names one, and the first places have a page for whoever comes by.
+    let (origin, heard) = evil(|origin, path| match path {
+        "/mcp" => StatusCode::UNAUTHORIZED.into_response(),
+        "/.well-known/oauth-protected-resource" => resource(&format!("{origin}/mcp"), origin),
+        "/.well-known/openid-configuration" => metadata(origin, &[]),
+        "/register" | "/token" => by_the_book(origin, path),
+        _ => axum::response::Html("<h1>Welcome</h1>").into_response(),
+    })
+    .await;
+    let (session, _) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "s3cret", &origin));
+    assert!(matches!(session.open().await.unwrap_err().fault, Fault::StillRefused));
+    assert!(self::heard(&heard).contains("Bearer t0ken"));
+    // A document of another is one, and the search ends there.
+    let (origin, heard) = evil(|origin, path| match path {
+        "/mcp" => StatusCode::UNAUTHORIZED.into_response(),
+        "/.well-known/oauth-protected-resource/mcp" => resource("https://mcp.bank.example/mcp", origin),
+        _ => by_the_book(origin, path),
+    })
+    .await;
+    assert!(matches!(open(&format!("{origin}/mcp")).await, Fault::Resource { .. }));
+    assert!(!self::heard(&heard).contains("protected-resource\""));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_repeated() {
+    for body in [r#"{"access_token":{"s3cret":1}}"#, r#"{"token_type":"s3cret-type","access_token":7}"#, "s3cret"] {
+        let (origin, _) = evil(move |origin, path| match path {
+            "/token" => body.into_response(),
+            _ => by_the_book(origin, path),
+        })
+        .await;
+        let (session, _) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "x", &origin));
+        let told = session.open().await.unwrap_err().to_string();
+        assert!(told.contains("line 1") && !told.contains("s3cret") && !told.contains('7'), "{told}");
+    }
+}
