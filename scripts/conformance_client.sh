@@ -15,7 +15,17 @@ if [ "${1:-}" = --client ]; then
     [ -z "$value" ] || args+=("--${name/_/-}" "$value")
   done
   secret=$(context client_secret)
-  [ -z "$secret" ] || export MCP_CLIENT_SECRET=$secret
+  if [ -n "$secret" ]; then
+    export MCP_CLIENT_SECRET=$secret
+    # A secret needs the issuer that knows it. Of some scenarios the suite does not say which; its own servers, on this
+    # machine, are the only ones whose word is taken for it.
+    case $(context issuer)/${*: -1} in
+      /http://localhost:* | /http://127.0.0.1:*)
+        server=${*: -1} origin=$(sed 's|^\(http://[^/]*\).*|\1|' <<<"${*: -1}")
+        args+=(--issuer "$(curl -sf "$origin/.well-known/oauth-protected-resource${server#"$origin"}" | jq -er '.authorization_servers[0]')")
+        ;;
+    esac
+  fi
   case $MCP_CONFORMANCE_SCENARIO in
     # The document that this scenario expects; nobody fetches it.
     auth/basic-cimd) args+=(--client-metadata-url https://conformance-test.local/client-metadata.json) ;;

@@ -33,14 +33,14 @@ says() {
     *) fail "$1" "exit $code: $err$out" ;;
   esac
 }
-# shown_url: waits until all of it is there; sets $url.
+# shown_url [N]: waits until all of the Nth is there; sets $url.
 shown_url() {
   local tries
   for ((tries = 0; tries < 100; tries++)); do
-    ! grep -q '^If your browser' "$work/err" || break
+    [ "$(grep -c '^If your browser' "$work/err")" -lt "${1:-1}" ] || break
     sleep 0.1
   done
-  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" || true)
+  url=$(grep -o 'http://[^ ]*authorize?[^ ]*' "$work/err" | sed -n "${1:-1}p")
 }
 # Each person has a cache of their own.
 cache() { args=(--cache-dir "$work/cache-$1"); }
@@ -74,13 +74,15 @@ whole_story() {
   MCP_CLIENT_SECRET=echo-mcp-server-secret client --client-id echo-mcp-server --client-credentials --issuer "$issuer" --call whoami
   same "$name: a client in its own name" '0 service-account-echo-mcp-server' \
     "$code $(jq -r '.name // .subject' <<<"$out" 2>/dev/null || echo "$err")"
-  MCP_CLIENT_SECRET=wrong client --client-id echo-mcp-server --client-credentials
+  MCP_CLIENT_SECRET=wrong client --client-id echo-mcp-server --client-credentials --issuer "$issuer"
   case $code/$err in
     1/*invalid_client* | 1/*unauthorized_client*) ok "$name: with the wrong secret, an error" ;;
     *) fail "$name: with the wrong secret, an error" "exit $code: $err" ;;
   esac
   MCP_CLIENT_SECRET=echo-mcp-server-secret client --client-id echo-mcp-server --client-credentials --issuer "${issuer%/}/other"
   says "$name: a secret goes to no other authorization server" 1 'the client that was given is of'
+  MCP_CLIENT_SECRET=echo-mcp-server-secret client --client-id echo-mcp-server --client-credentials
+  says "$name: nor to whichever the server names" 1 'with --issuer'
 
   client --no-cache --explain --client-id mcp-test-client
   same "$name: a client that is known" 0 "$code"
@@ -98,6 +100,9 @@ same 'its calls need more than it was told first: it stepped up, once, and asked
 
 PERSON=bob client --no-cache --call echo --arg message=x
 says 'who may not have more is told' 1 'the server wants mcp:read mcp:tools, which was asked for; granted is mcp:read'
+long=$(printf '%0500d\n\t2' 1)
+client --call echo --arg "message=$long" --cache-dir "$work/cache-long"
+same 'a result is all there, with its lines and tabs' "$long" "$out"
 client --no-cache --call nonexistent
 says 'a tool that is not there' 1 'there is no tool nonexistent; there are echo'
 client --no-cache --call echo --arg message
@@ -111,16 +116,23 @@ same 'by the other name of this machine' 0 "$code"
 mkfifo "$work/typed"
 # The redirection may come after the first look at it.
 : >"$work/err"
-timeout 60 "$target/debug/step11" "$base/mcp" --no-cache --no-browser --list <"$work/typed" >"$work/out" 2>"$work/err" &
+timeout 60 "$target/debug/step11" "$base/mcp" --no-cache --no-browser --call echo --arg message=hi <"$work/typed" >"$work/out" 2>"$work/err" &
 pid=$!
 exec 3>"$work/typed"
-shown_url
+shown_url 1
 echo 'no URL at all' >&3
+answer=$(scripts/clients/person.sh "$url")
+echo "$answer" >&3
+# It steps up: a second login, to which the answer of the first is none.
+shown_url 2
+echo "$answer" >&3
 scripts/clients/person.sh "$url" >&3
 code=0
 wait "$pid" || code=$?
 exec 3>&-
-same 'without a browser: the answer is typed in' '0 echo' "$code $(awk 'NR == 1 { print $1 }' "$work/out")"
+same 'without a browser: each answer is typed in' '0 hi' "$code $(cat "$work/out")"
+err=$(cat "$work/err") out=$(cat "$work/out")
+says 'and that of another login is told from it' 0 'not the address that this login ends at'
 
 # The redirection may come after the first look at it.
 : >"$work/err"
@@ -157,7 +169,7 @@ says 'no token goes over plain http to another machine' 1 'plain http'
 code=0
 timeout 120 "$target/debug/step11" --demo >"$work/demo" 2>"$work/err" || code=$?
 same 'the demo ends well' '0 add(2, 40) is {"result":42}' "$code $(grep -o 'add(2, 40) is {[^}]*}' "$work/demo" || cat "$work/err")"
-same 'it steps up and refreshes' '2 1' "$(grep -c 'A person is asked' "$work/demo") $(grep -c 'An old token becomes' "$work/demo")"
+same 'it steps up and refreshes' '2 1' "$(grep -c 'asked for a yes' "$work/demo") $(grep -c 'An old token becomes' "$work/demo")"
 same 'it can be read in one go' yes "$([ "$(wc -l <"$work/demo")" -le 120 ] && echo yes || wc -l <"$work/demo")"
 same 'where nobody looks there are no colours' 0 "$(grep -c $'\e' "$work/demo" || true)"
 if command -v script >/dev/null; then

@@ -26,7 +26,7 @@ use mcp_auth::{
     self as auth, Challenge, Guard, InitialScopes, JwtVerifier, Policy, Principal, ProtectedResource, VerifiedTokens,
     keys::{Algorithm, KeyDirectory},
 };
-use mcp_client::{Approval, Cache, ClientChoice, Explain, Observer, Person, Session, Settings, error_of, shown};
+use mcp_client::{Approval, Cache, ClientChoice, Explain, Observer, Person, Session, Settings, error_of, shown, whole};
 use mcp_core::{
     Caller, McpServer,
     authorize::{Operation, Refusal},
@@ -47,7 +47,7 @@ use url::Url;
 
 /// Somebody said no. 1 is any other failure, 2 a mistake on the command line.
 const DENIED: u8 = 3;
-/// How long a person has to log in.
+/// How long a person has to log in, and a server for its answer.
 const DEADLINE: Duration = Duration::from_secs(300);
 /// Short, so that the story gets to its end: the refresh.
 const DEMO_LIFETIME: Duration = Duration::from_secs(4);
@@ -78,9 +78,9 @@ struct Args {
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
     /// Its secret; better in the environment, as MCP_CLIENT_SECRET, where other people of this machine do not see it.
-    #[arg(long, value_name = "SECRET", requires = "client_id")]
+    #[arg(long, value_name = "SECRET", requires_all = ["client_id", "issuer"])]
     client_secret: Option<String>,
-    /// The authorization server that knows it; its secret is shown to no other.
+    /// The authorization server that knows it, which a secret has to have: it is shown to no other.
     #[arg(long, value_name = "URL", requires = "client_id")]
     issuer: Option<String>,
     /// Where a document stands that says who this client is, for authorization servers that read one.
@@ -150,8 +150,9 @@ async fn run(args: Args) -> anyhow::Result<()> {
         cache: if args.no_cache { None } else { args.cache_dir.map(Cache::at).or_else(Cache::of_user) },
         private_network: args.private_network,
         deadline: DEADLINE,
+        call_deadline: DEADLINE,
         observer: if args.explain {
-            Arc::new(Explain::new(|text| anstream::eprintln!("{text}")))
+            Arc::new(Explain::new(|text| anstream::eprint!("{text}")))
         } else {
             Arc::new(Quiet)
         },
@@ -159,7 +160,7 @@ async fn run(args: Args) -> anyhow::Result<()> {
     // Before anything of MCP: a login takes longer than a handshake waits.
     session.open().await?;
     let client = session.connect().await?;
-    let tools = client.list_all_tools().await?;
+    let tools = session.tools(&client).await?;
     match &args.call {
         Some(name) => {
             let tool = tools.iter().find(|tool| tool.name == *name);
@@ -213,11 +214,9 @@ async fn call(client: &RunningService<RoleClient, ()>, tool: &Tool, pairs: &[Str
 }
 
 fn text(result: &CallToolResult) -> String {
-    let texts = result.content.iter().filter_map(|content| content.as_text().map(|text| shown(&text.text)));
-    result
-        .structured_content
-        .as_ref()
-        .map_or_else(|| texts.collect::<Vec<_>>().join("\n"), |value| shown(&value.to_string()))
+    let texts = result.content.iter().filter_map(|content| content.as_text().map(|text| whole(&text.text)));
+    let structured = result.structured_content.as_ref().map(|value| whole(&value.to_string()));
+    structured.unwrap_or_else(|| texts.collect::<Vec<_>>().join("\n"))
 }
 
 /// The whole story, in one process: step 8 in small, its authorization server, alice, and this client.
@@ -241,11 +240,12 @@ async fn demo() -> anyhow::Result<()> {
         cache: None,
         private_network: false,
         deadline: DEADLINE,
-        observer: Arc::new(Explain::new(|text| anstream::println!("{text}"))),
+        call_deadline: DEADLINE,
+        observer: Arc::new(Explain::new(|text| anstream::print!("{text}"))),
     })?;
     session.open().await?;
     let client = session.connect().await?;
-    let tools = client.list_all_tools().await?;
+    let tools = session.tools(&client).await?;
     let tool = |name: &str| tools.iter().find(|tool| tool.name == name).with_context(|| format!("no tool {name}"));
     anstream::println!("    She agreed to mcp:read: the client may list the tools. Now it calls one.\n");
     let sum = call(&client, tool("add")?, &["a=2".to_owned(), "b=40".to_owned()]).await?;

@@ -1,18 +1,23 @@
 //! The person, who is asked in a browser; and those who ask no person.
 
-use std::{collections::BTreeMap, io::BufRead, sync::Arc, thread};
+use std::{
+    collections::BTreeMap,
+    io::BufRead,
+    sync::{Arc, OnceLock},
+    thread,
+};
 
 use futures_util::future::BoxFuture;
 use http::{
     HeaderValue, StatusCode,
     header::{COOKIE, LOCATION, SET_COOKIE},
 };
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use url::Url;
 
 use crate::{
     authorization::Pending,
-    error::{Error, Fault},
+    error::{Error, Fault, Refused},
     observer::{Observer, Step},
     web::{Answer, Body, Request, Web},
 };
@@ -55,7 +60,7 @@ impl Approval {
                 Self::Browser => open(web.observer.as_ref(), &pending.url).await.map(|()| None),
                 Self::Shown(show) => {
                     show(&pending.url);
-                    Ok(Some(typed(pending).await))
+                    Ok(Some(typed(web.observer.as_ref(), pending).await))
                 }
                 Self::Headless => Walk::new(web, pending).go(None).await.map(Some),
                 Self::Person(person) => Walk::new(web, pending).go(Some(person)).await.map(Some),
@@ -67,28 +72,38 @@ impl Approval {
 /// The crate opens http and https alone (its feature `hardened`), and our own check was before.
 async fn open(observer: &dyn Observer, url: &Url) -> Result<(), Error> {
     let text = url.to_string();
-    // A browser in a terminal blocks until it is left.
-    let opened = tokio::task::spawn_blocking(move || webbrowser::open(&text)).await;
-    if !matches!(opened, Ok(Ok(()))) {
+    let (said, heard) = oneshot::channel();
+    // A browser in a terminal blocks until it is left; a thread of its own holds up nobody's exit.
+    thread::spawn(move || said.send(webbrowser::open(&text)));
+    if !matches!(heard.await, Ok(Ok(()))) {
         observer.notice(&format!("No browser could be opened. Open this URL yourself:\n{url}"));
     }
     Ok(())
 }
 
-/// Reads lines until one is the URL of the answer; for ever, if there is none.
-async fn typed(pending: &Pending) -> Url {
-    let (said, mut heard) = mpsc::unbounded_channel();
-    // A thread of its own, which nobody waits for: a read from a terminal cannot be given up.
-    thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            if said.send(line).is_err() {
-                break;
+/// Reads lines until one is the answer to this request; for ever, if there is none.
+async fn typed(observer: &dyn Observer, pending: &Pending) -> Url {
+    // One thread for all logins, which nobody waits for: a read from a terminal cannot be given up, and the reader of an
+    // earlier login would take the line that is meant for the next.
+    static LINES: OnceLock<Mutex<mpsc::Receiver<String>>> = OnceLock::new();
+    let lines = LINES.get_or_init(|| {
+        let (said, heard) = mpsc::channel(16);
+        thread::spawn(move || {
+            for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+                if said.blocking_send(line).is_err() {
+                    break;
+                }
             }
-        }
+        });
+        Mutex::new(heard)
     });
-    while let Some(line) = heard.recv().await {
-        if let Some(url) = Url::parse(line.trim()).ok().filter(|url| pending.is_answer(url)) {
-            return url;
+    let mut lines = lines.lock().await;
+    while let Some(line) = lines.recv().await {
+        match Url::parse(line.trim()) {
+            Ok(url) if pending.is_answer(&url) && pending.is_ours(url.query().unwrap_or_default()) => return url,
+            // Perhaps that of the login before.
+            Ok(_) => observer.notice("This is not the address that this login ends at; paste that one."),
+            Err(_) => {}
         }
     }
     std::future::pending().await
@@ -98,8 +113,8 @@ async fn typed(pending: &Pending) -> Url {
 struct Walk<'a> {
     web: &'a Web,
     pending: &'a Pending,
-    /// Of one server, since it goes to no other. `Secure` is no matter on loopback, as in browsers.
-    cookies: BTreeMap<String, String>,
+    /// By origin, and what they are called there. `Secure` is no matter on loopback, as in browsers.
+    cookies: BTreeMap<(String, String), String>,
 }
 
 impl<'a> Walk<'a> {
@@ -122,12 +137,15 @@ impl<'a> Walk<'a> {
             } else if answer.status == StatusCode::OK {
                 let person = person.ok_or_else(|| Error::new(STEP, Fault::ShowsAPage))?;
                 let page = String::from_utf8_lossy(&answer.body);
+                // A password belongs on the page that the person was sent to, and goes back to where that came from.
+                self.stays(&at)?;
                 let (action, fields) = person.fills_in(&page).ok_or_else(|| {
                     Error::new(STEP, Fault::Unreadable("a page without a form that a person knows".to_owned()))
                 })?;
                 let to = at
                     .join(&action)
                     .map_err(|_| Error::new(STEP, Fault::Unreadable("a form without a place to go".to_owned())))?;
+                self.stays(&to)?;
                 next = Request::post(&to, Body::Form(fields));
             } else {
                 return Err(Error::new(STEP, answer.fault()));
@@ -136,11 +154,18 @@ impl<'a> Walk<'a> {
         Err(Error::new(STEP, Fault::Unreadable(format!("more than {PAGES} redirects or pages"))))
     }
 
-    async fn fetch(&mut self, mut request: Request) -> Result<Answer, Error> {
-        if request.url.origin() != self.pending.url.origin() {
-            self.cookies.clear();
+    fn stays(&self, url: &Url) -> Result<(), Error> {
+        if url.origin() == self.pending.url.origin() {
+            return Ok(());
         }
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let other = Refused::OtherOrigin(url.origin().ascii_serialization());
+        Err(Error::new(STEP, Fault::Forbidden(other)))
+    }
+
+    async fn fetch(&mut self, mut request: Request) -> Result<Answer, Error> {
+        let origin = request.url.origin().ascii_serialization();
+        let own = self.cookies.iter().filter(|((of, _), _)| *of == origin);
+        let cookies: Vec<_> = own.map(|((_, name), value)| format!("{name}={value}")).collect();
         if let Ok(value) = HeaderValue::from_str(&cookies.join("; "))
             && !cookies.is_empty()
         {
@@ -150,7 +175,7 @@ impl<'a> Walk<'a> {
         let answer = self.web.quietly(STEP, request).await?;
         for cookie in answer.headers.get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             if let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) {
-                self.cookies.insert(name.trim().to_owned(), value.trim().to_owned());
+                self.cookies.insert((origin.clone(), name.trim().to_owned()), value.trim().to_owned());
             }
         }
         Ok(answer)

@@ -1,4 +1,5 @@
-//! Tokens and clients between two runs: one file for each resource, and in it what belongs to each issuer.
+//! Tokens and clients between two runs: one file for each resource (and client, where one was given), and in it what
+//! belongs to each issuer.
 //!
 //! A client is of one authorization server, and so is a refresh token: when the resource names another one, nothing of
 //! what the first gave is shown to the second (SEP-2352).
@@ -33,14 +34,16 @@ pub(crate) struct Entry {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
     resource: String,
+    /// The client that was given, if one was: what others got is not its.
+    given: Option<String>,
     /// The issuer of the token that was used last: what a call begins with.
     pub(crate) last: Option<String>,
     pub(crate) issuers: BTreeMap<String, Entry>,
 }
 
 impl Kept {
-    pub(crate) fn new(resource: &str) -> Self {
-        Self { resource: resource.to_owned(), ..Self::default() }
+    pub(crate) fn new(resource: &str, given: Option<&str>) -> Self {
+        Self { resource: resource.to_owned(), given: given.map(str::to_owned), ..Self::default() }
     }
 }
 
@@ -55,33 +58,32 @@ impl Cache {
         Self { directory: directory.into() }
     }
 
-    /// The file of a resource: its URL may be anything, so it is not in the name.
-    pub fn file(&self, resource: &str) -> PathBuf {
-        let digest = digest::digest(&digest::SHA256, resource.as_bytes());
+    /// The file of a resource, and of the client that was given: both may be anything, so they are not in the name.
+    pub fn file(&self, resource: &str, given: Option<&str>) -> PathBuf {
+        // No URL has a space in it.
+        let owner = given.map_or_else(|| resource.to_owned(), |id| format!("{resource} {id}"));
+        let digest = digest::digest(&digest::SHA256, owner.as_bytes());
         let name: String = digest.as_ref().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         self.directory.join(format!("{name}.json"))
     }
 
     /// What was kept. A file that cannot be used is told of and left alone: the way to a new token is always open.
-    pub(crate) fn load(&self, resource: &str, observer: &dyn Observer) -> Kept {
-        let file = self.file(resource);
+    pub(crate) fn load(&self, resource: &str, given: Option<&str>, observer: &dyn Observer) -> Kept {
+        let file = self.file(resource, given);
         match read(&file) {
-            Ok(None) => Kept::new(resource),
-            Ok(Some(kept)) if kept.resource == resource => kept,
+            Ok(None) => {}
+            Ok(Some(kept)) if kept.resource == resource && kept.given.as_deref() == given => return kept,
             Ok(Some(_)) => {
                 observer.notice(&format!("{} is of another resource; it is ignored", file.display()));
-                Kept::new(resource)
             }
-            Err(why) => {
-                observer.notice(&format!("{} cannot be used ({why}); it is ignored", file.display()));
-                Kept::new(resource)
-            }
+            Err(why) => observer.notice(&format!("{} cannot be used ({why}); it is ignored", file.display())),
         }
+        Kept::new(resource, given)
     }
 
     /// Puts the whole file in the place of the old one: whoever reads sees one or the other, and nobody else reads it.
     pub(crate) fn save(&self, kept: &Kept, observer: &dyn Observer) {
-        let file = self.file(&kept.resource);
+        let file = self.file(&kept.resource, kept.given.as_deref());
         let save = || -> io::Result<()> {
             create_private(&self.directory)?;
             // Made with 0600.
@@ -120,11 +122,9 @@ fn create_private(directory: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     {
-        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        builder.mode(0o700).create(directory)?;
-        // It may be there, and open to others.
-        fs::set_permissions(directory, fs::Permissions::from_mode(0o700))
+        use std::os::unix::fs::DirBuilderExt;
+        // One that is there is somebody's, and stays as it is; the files are private wherever they are.
+        builder.mode(0o700);
     }
-    #[cfg(not(unix))]
     builder.create(directory)
 }

@@ -13,13 +13,13 @@ use crate::{
 const STEP: Step = Step::AuthorizationServer;
 
 /// Looks in each place where it may stand, in the specification's order. A document that is found and is another
-/// issuer's ends the search: whoever put it there would have put the next one, too.
+/// issuer's ends the search: whoever put it there would have put the next one, too. A page is none.
 pub(crate) async fn find(web: &Web, issuer: &str) -> Result<AuthorizationServerMetadata, Error> {
     web.checked(STEP, issuer)?;
     let urls = well_known_urls(issuer).map_err(|why| Error::new(STEP, Fault::Unreadable(shown(&why.to_string()))))?;
     for url in &urls {
         let answer = web.exchange(STEP, Request::get(url)).await?;
-        if answer.status == StatusCode::OK {
+        if answer.status == StatusCode::OK && answer.is_object() {
             return AuthorizationServerMetadata::from_json(issuer, &answer.body).map_err(|why| {
                 Error::new(
                     STEP,

@@ -1,6 +1,6 @@
 //! What goes wrong, at which exchange, and what to do about it.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use crate::{Scopes, observer::Step};
 
@@ -24,9 +24,22 @@ impl Error {
         matches!(&self.fault, Fault::Denied { .. })
     }
 
+    /// Whether the same may go well another time: nobody has said no.
+    pub(crate) fn is_passing(&self) -> bool {
+        match &self.fault {
+            Fault::Unreachable(_) | Fault::NoAnswer(_) | Fault::Forbidden(_) | Fault::Here(_) => true,
+            Fault::Status { status, .. } => *status >= 500 || matches!(status, 408 | 429),
+            Fault::OAuth { error, .. } => matches!(error.as_str(), "server_error" | "temporarily_unavailable"),
+            _ => false,
+        }
+    }
+
     /// What to do about it, where that is not clear from the fault.
     pub fn advice(&self) -> Option<&'static str> {
         Some(match &self.fault {
+            Fault::Status { .. } | Fault::OAuth { .. } if self.step == Step::Refresh => {
+                "try again later; to log in anew instead, say --no-cache"
+            }
             Fault::Unreachable(_) => "is the server running, and is its address right?",
             Fault::Forbidden(Refused::Http) => {
                 "ask its operator for an https URL; plain http is for this machine alone"
@@ -41,6 +54,7 @@ impl Error {
             Fault::NoPkce => "the authorization server has to offer and advertise PKCE with S256",
             Fault::NoRegistration => "register a client there and give its id with --client-id",
             Fault::Secret(_) => "give the secret that belongs to the client with --client-secret",
+            Fault::SecretForAnybody => "name the authorization server that the client is of, with --issuer",
             Fault::ShowsAPage => "leave out --headless, so that a person can look at it",
             Fault::Deadline => "start again; if the page said that the client is unknown, with --no-cache",
             Fault::Mixed(_) => "do not log in there again before you know who sent this answer",
@@ -58,6 +72,9 @@ pub enum Fault {
     /// No connection, no answer, or one that broke off.
     #[error("{0}")]
     Unreachable(String),
+    /// A connection, and then nothing.
+    #[error("no answer within {} s", .0.as_secs())]
+    NoAnswer(Duration),
     /// It is not a URL that this client goes to.
     #[error("{0}")]
     Forbidden(Refused),
@@ -108,6 +125,9 @@ pub enum Fault {
     /// The client's secret cannot be sent.
     #[error("{0}")]
     Secret(String),
+    /// SEP-2352.
+    #[error("a secret without the issuer that knows it would go to whichever the server names")]
+    SecretForAnybody,
     /// `--headless`, and the server wants to show something.
     #[error("the authorization server shows a page, which only a person can answer")]
     ShowsAPage,
@@ -137,7 +157,7 @@ pub enum Fault {
     #[error("the server refuses the token that was just issued for it")]
     StillRefused,
     /// Asking again for the same would end the same.
-    #[error("the server wants {wanted}, which was asked for; granted is {granted}")]
+    #[error("{}; granted is {granted}", wants(.wanted))]
     StillInsufficient {
         /// By the server.
         wanted: Scopes,
@@ -162,9 +182,23 @@ pub enum Refused {
     /// A user or a fragment.
     #[error("it has a user or a fragment, which can only mislead")]
     UserOrFragment,
+    /// A form that a password would go into.
+    #[error("its login page is of {0}, which is not the authorization server that was asked")]
+    OtherOrigin(String),
+    /// A name of this machine that leads elsewhere.
+    #[error("its name is of this machine, and its address {0} is not")]
+    NotThisMachine(String),
     /// SSRF.
     #[error("{0} is an address of this machine or a private network, and a server elsewhere names it")]
     Address(String),
+}
+
+fn wants(wanted: &Scopes) -> String {
+    if wanted.is_empty() {
+        "the server wants more scopes and does not say which".to_owned()
+    } else {
+        format!("the server wants {wanted}, which was asked for")
+    }
 }
 
 struct Said<'a>(&'a str);

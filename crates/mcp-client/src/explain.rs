@@ -9,7 +9,7 @@ use std::{
 use anstyle::{AnsiColor, Style};
 use serde_json::Value;
 
-use crate::observer::{Exchange, Observer, Step};
+use crate::observer::{Exchange, Observer, Step, shown};
 
 const FAINT: Style = Style::new().dimmed();
 const BOLD: Style = Style::new().bold();
@@ -44,7 +44,8 @@ struct Explanation {
     without: &'static str,
 }
 
-fn explanation(step: Step, status: Option<u16>) -> Explanation {
+/// `challenged`: the answer asks for more scopes.
+fn explanation(step: Step, status: Option<u16>, challenged: bool) -> Explanation {
     match (step, status) {
         (Step::FirstCall, Some(401)) => Explanation {
             title: "The server is asked, and refuses",
@@ -54,7 +55,7 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             why: "The refusal names the document to read next and the scopes to ask for (RFC 9728 §5.1, RFC 6750 §3).",
             without: "somebody types in where to log in, and whoever told them chooses where passwords go.",
         },
-        (Step::FirstCall, _) => Explanation {
+        (Step::FirstCall, Some(200..=299)) => Explanation {
             title: "The server is asked",
             sent: &["authorization"],
             received: &["www-authenticate"],
@@ -62,12 +63,20 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             why: "A token that was kept is good, or this server needs none (MCP, Authorization).",
             without: "a person would log in each time.",
         },
+        (Step::FirstCall, _) => Explanation {
+            title: "The server is asked",
+            sent: &["authorization"],
+            received: &["www-authenticate"],
+            again: &[],
+            why: "Neither a yes nor a request to log in; what follows says what it means (MCP, Versioning).",
+            without: "a client would take any trouble for a missing token, and send people to log in.",
+        },
         (Step::ProtectedResource, _) => Explanation {
             title: "Who gives tokens for this server?",
             sent: &[],
             received: &["resource", "authorization_servers", "scopes_supported"],
             again: &["authorization_servers"],
-            why: "Its resource has to be the URL that was asked for, to the letter (RFC 9728 §3.3).",
+            why: "Its resource has to be the URL that was asked for, or at the root its origin, to the letter (RFC 9728 §3.3).",
             without: "one server could have tokens made out to another, and use them there.",
         },
         (Step::AuthorizationServer, _) => Explanation {
@@ -93,8 +102,8 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             without: "every program would share one id, and a person could not tell who asks.",
         },
         (Step::Authorization, _) => Explanation {
-            title: "A person is asked, in their browser",
-            sent: &["redirect_uri", "scope", "resource", "state", "code_challenge"],
+            title: "The authorization server is asked for a yes",
+            sent: &["scope", "resource", "state", "code_challenge"],
             received: &[],
             again: &["scope"],
             why: "The challenge is the hash of a secret that stays here (RFC 7636); resource says what for (RFC 8707).",
@@ -140,7 +149,7 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
             why: "It expired or was revoked; the documents are read anew, for the server may have moved (RFC 6750 §3.1).",
             without: "a client would give up, or show an old token to a new authorization server.",
         },
-        (_, Some(403)) => Explanation {
+        (_, Some(403)) if challenged => Explanation {
             title: "The token is not enough for this",
             sent: &[],
             received: &["www-authenticate"],
@@ -162,7 +171,7 @@ fn explanation(step: Step, status: Option<u16>) -> Explanation {
 const TOKEN: &[&str] = &["access_token", "expires_in", "scope", "refresh_token", "error", "error_description"];
 
 impl Explain {
-    /// `print` gets whole blocks with colours in them, which `anstream::print!` leaves out where they do not belong.
+    /// `print` gets whole lines with colours in them, which `anstream::print!` leaves out where they do not belong.
     pub fn new(print: fn(&str)) -> Self {
         Self { print, told: Mutex::default() }
     }
@@ -171,7 +180,8 @@ impl Explain {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.exchanges += 1;
         let status = exchange.status.as_ref().and_then(|status| status.as_ref().ok().copied());
-        let explanation = explanation(exchange.step, status);
+        let challenged = exchange.received.iter().any(|(_, value)| value.contains("insufficient_scope"));
+        let explanation = explanation(exchange.step, status, challenged);
         let mut text = String::new();
         let n = told.exchanges;
         let _ = writeln!(text, "{BOLD}{n:>2}  {}{BOLD:#}", explanation.title);
@@ -202,6 +212,10 @@ impl Explain {
             let _ = writeln!(text, "    {FAINT}{}{FAINT:#}", explanation.why);
             let _ = writeln!(text, "    {FAINT}Without it, {}{FAINT:#}", explanation.without);
         }
+        // A space after it, but for one of which nothing is told.
+        if text.lines().count() > 2 {
+            text.push('\n');
+        }
         text
     }
 }
@@ -211,7 +225,8 @@ fn called(sent: &[(String, String)]) -> Option<String> {
     let find = |name: &str| sent.iter().find(|(other, _)| other == name).map(|(_, value)| value);
     let params: Value = find("params").and_then(|params| serde_json::from_str(params).ok()).unwrap_or_default();
     let method = find("method")?;
-    Some(params["name"].as_str().map_or_else(|| method.clone(), |name| format!("{method} {name}")))
+    // Parsing has brought back what was escaped.
+    Some(params["name"].as_str().map_or_else(|| method.clone(), |name| format!("{method} {}", shown(name))))
 }
 
 /// On as many lines as it takes.
@@ -236,5 +251,39 @@ impl Observer for Explain {
 
     fn notice(&self, sentence: &str) {
         (self.print)(&format!("{BAD}{sentence}{BAD:#}\n"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(step: Step, status: Result<u16, String>, params: &str, challenge: &str) -> String {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        Explain::new(|_| ()).block(&Exchange {
+            step,
+            request: "POST http://localhost:9000/mcp".to_owned(),
+            sent: vec![pair("method", "tools/call"), pair("params", params)],
+            status: Some(status),
+            received: vec![pair("www-authenticate", challenge)],
+        })
+    }
+
+    #[test]
+    fn a_tools_name_does_not_move_the_cursor() {
+        let told = told(Step::Call, Ok(200), r#"{"name":"a\u001b]0;owned\u0007"}"#, "");
+        assert!(told.contains("tools/call a\u{fffd}]0;owned\u{fffd}") && !told.contains("]0;owned\u{7}"), "{told:?}");
+    }
+
+    #[test]
+    fn a_story_says_what_happened() {
+        let good = "A token that was kept is good";
+        assert!(told(Step::FirstCall, Ok(200), "", "").contains(good));
+        for status in [Ok(403), Ok(404), Ok(503), Err("connection refused".to_owned())] {
+            assert!(!told(Step::FirstCall, status.clone(), "", "").contains(good), "{status:?}");
+        }
+        let enough = "The token is not enough for this";
+        assert!(told(Step::Call, Ok(403), "", "Bearer error=\"insufficient_scope\"").contains(enough));
+        assert!(!told(Step::Call, Ok(403), "", "").contains(enough));
     }
 }

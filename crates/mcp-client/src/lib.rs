@@ -38,7 +38,7 @@ pub use self::{
     challenge::Challenge,
     error::{Error, Fault, Refused},
     explain::Explain,
-    observer::{Exchange, Observer, Step, Unobserved, shown},
+    observer::{Exchange, Observer, Step, Unobserved, shown, whole},
     registration::{ClientChoice, client_metadata},
     scope::Scopes,
     session::{Session, Settings},

@@ -115,15 +115,22 @@ fn fingerprint(kind: &str, value: &str) -> String {
 /// A stranger's text for a terminal: bounded, and without what a terminal would act on or a reader be misled by.
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 400;
-    let misleads = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
-    };
     let mut shown: String = text.chars().take(LONGEST).map(|c| if misleads(c) { '\u{fffd}' } else { c }).collect();
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }
     shown
+}
+
+/// The same of a text that is wanted for itself: all of it, with its lines, its tabs and its joined letters.
+pub fn whole(text: &str) -> String {
+    let belongs = |c: char| matches!(c, '\n' | '\t' | '\u{200c}' | '\u{200d}');
+    text.chars().map(|c| if misleads(c) && !belongs(c) { '\u{fffd}' } else { c }).collect()
+}
+
+fn misleads(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 /// The parameters of a query or a form.
@@ -187,5 +194,8 @@ mod tests {
     fn a_terminal_does_not_act_on_what_a_server_says() {
         assert_eq!(shown("a\u{1b}[2Jb\r\nc\u{9b}d\u{202e}e"), "a\u{fffd}[2Jb\u{fffd}\u{fffd}c\u{fffd}d\u{fffd}e");
         assert_eq!(shown(&"x".repeat(1000)).chars().count(), 401);
+        assert_eq!(whole("a\tb\nc\u{1b}[2J\r\u{202e}"), "a\tb\nc\u{fffd}[2J\u{fffd}\u{fffd}");
+        let long = "👩\u{200d}💻".repeat(1000);
+        assert_eq!(whole(&long), long);
     }
 }

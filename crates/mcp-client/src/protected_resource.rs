@@ -19,8 +19,8 @@ const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 pub(crate) struct ProtectedResource {
     /// As it is written there, and from then on everywhere (RFC 8707 §2).
     pub(crate) resource: String,
-    /// The authorization server that is asked: the first that is named (RFC 9728 §7.6 leaves the choice to the client).
-    pub(crate) issuer: String,
+    /// One at least; RFC 9728 §7.6 leaves the choice to the client.
+    pub(crate) issuers: Vec<String>,
     pub(crate) scopes_supported: Option<Scopes>,
 }
 
@@ -47,7 +47,7 @@ pub(crate) async fn find(web: &Web, server: &Url, challenge: &Challenge) -> Resu
     for url in &urls {
         let answer = web.exchange(STEP, Request::get(url)).await?;
         // Anything but a document is none: some servers answer every path with a page.
-        if answer.status == StatusCode::OK {
+        if answer.status == StatusCode::OK && answer.is_object() {
             return read(server, url, &answer);
         }
     }
@@ -83,10 +83,12 @@ fn read(server: &Url, from: &Url, answer: &Answer) -> Result<ProtectedResource, 
         let fault = Fault::Resource { named: shown(&document.resource), wanted: asked.to_owned() };
         return Err(Error::new(STEP, fault));
     }
-    let none = || Error::new(STEP, Fault::Unreadable("the metadata names no authorization server".to_owned()));
+    if document.authorization_servers.is_empty() {
+        return Err(Error::new(STEP, Fault::Unreadable("the metadata names no authorization server".to_owned())));
+    }
     Ok(ProtectedResource {
         resource: document.resource,
-        issuer: document.authorization_servers.into_iter().next().ok_or_else(none)?,
+        issuers: document.authorization_servers,
         scopes_supported: document.scopes_supported.map(|scopes| scopes.iter().map(String::as_str).collect()),
     })
 }

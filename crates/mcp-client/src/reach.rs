@@ -5,7 +5,7 @@
 //! networks are for those who are there themselves.
 
 use std::{
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
 
@@ -52,8 +52,29 @@ impl Reach {
 
     fn allows(self, address: IpAddr) -> bool {
         let address = unmapped(address);
-        if address.is_loopback() { self.loopback } else { self.private || is_public(address) }
+        // The unspecified address (0.0.0.0, [::]) connects to this machine, too.
+        if address.is_loopback() || address.is_unspecified() {
+            self.loopback
+        } else {
+            self.private || is_public(address)
+        }
     }
+
+    /// What a name resolves to. One is enough: a name with a public and a private address is made to get past those who
+    /// look at one.
+    fn resolved(self, name: &str, addresses: &[SocketAddr]) -> Result<(), NotAllowed> {
+        // Such a name is trusted without TLS, so it has to be what it says (RFC 6761 §6.3).
+        let local = is_local(name);
+        match addresses.iter().map(SocketAddr::ip).find(|ip| !self.allows(*ip) || local && !unmapped(*ip).is_loopback())
+        {
+            None => Ok(()),
+            Some(ip) if local && self.loopback => Err(NotAllowed(Refused::NotThisMachine(ip.to_string()))),
+            Some(ip) => Err(NotAllowed(Refused::Address(ip.to_string()))),
+        }
+    }
+
+    /// Wherever a person has named the address themselves.
+    pub(crate) const ANYWHERE: Self = Self { loopback: true, private: true };
 
     /// Names are resolved within the connection: what was checked is what is connected to.
     pub(crate) fn resolver(self) -> Arc<dyn Resolve> {
@@ -64,11 +85,15 @@ impl Reach {
 /// Whether a URL is of this machine, by its text: what a name resolves to is somebody else's word.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Domain(name)) => is_local(name),
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
         None => false,
     }
+}
+
+fn is_local(name: &str) -> bool {
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Of an IPv6 address that stands for an IPv4 one, the latter.
@@ -109,19 +134,16 @@ fn is_public(address: IpAddr) -> bool {
 struct Checked(Reach);
 
 #[derive(Debug, thiserror::Error)]
-#[error("{}", Refused::Address(.0.to_string()))]
-pub(crate) struct NotAllowed(pub(crate) IpAddr);
+#[error("{0}")]
+pub(crate) struct NotAllowed(pub(crate) Refused);
 
 impl Resolve for Checked {
     fn resolve(&self, name: Name) -> Resolving {
         let reach = self.0;
         Box::pin(async move {
             let addresses: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            // One is enough: a name with a public and a private address is made to get past those who look at one.
-            match addresses.iter().find(|address| !reach.allows(address.ip())) {
-                Some(address) => Err(NotAllowed(address.ip()).into()),
-                None => Ok(Box::new(addresses.into_iter()) as Addrs),
-            }
+            reach.resolved(name.as_str(), &addresses)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
@@ -165,7 +187,9 @@ mod tests {
             assert_eq!(check(REMOTE, false, url), Ok(()), "{url}");
         }
         assert_eq!(check(REMOTE, true, "https://10.0.0.1/x"), Ok(()));
-        assert!(check(REMOTE, true, "https://127.0.0.1/x").is_err());
+        for url in ["https://127.0.0.1/x", "https://0.0.0.0/x", "https://[::]/x"] {
+            assert!(check(REMOTE, true, url).is_err(), "{url}");
+        }
     }
 
     #[test]
@@ -190,6 +214,24 @@ mod tests {
         for url in ["https://a@idp.example.com/", "https://:b@idp.example.com/", "https://idp.example.com/#x"] {
             assert_eq!(check(LOCAL, false, url), Err(Refused::UserOrFragment), "{url}");
         }
+    }
+
+    #[test]
+    fn a_name_of_this_machine_is_of_this_machine() {
+        let resolved = |reach: Reach, name: &str, addresses: &[&str]| {
+            let addresses: Vec<SocketAddr> =
+                addresses.iter().map(|ip| (ip.parse::<IpAddr>().unwrap(), 0).into()).collect();
+            reach.resolved(name, &addresses).map_err(|NotAllowed(refused)| refused)
+        };
+        // Also of the server that the person named, which gets their token without TLS.
+        for name in ["localhost", "idp.localhost"] {
+            for address in ["8.8.8.8", "10.0.0.1", "::"] {
+                let refused = resolved(Reach::ANYWHERE, name, &["127.0.0.1", address]);
+                assert_eq!(refused, Err(Refused::NotThisMachine(address.to_owned())), "{name}");
+            }
+            assert_eq!(resolved(Reach::ANYWHERE, name, &["127.0.0.1", "::1"]), Ok(()));
+        }
+        assert_eq!(resolved(Reach::ANYWHERE, "notlocalhost", &["10.0.0.1"]), Ok(()));
     }
 
     #[tokio::test]

@@ -69,9 +69,9 @@ pub(crate) struct Client {
 /// How to become one.
 #[derive(Clone, Default)]
 pub struct ClientChoice {
-    /// A client that is known there, with its secret if it has one.
+    /// A client that is known there, with its secret if it has one; a secret needs an issuer.
     pub given: Option<(String, Option<String>)>,
-    /// The only authorization server that the client that was given is shown to.
+    /// The only authorization server that the client that was given is shown to, to the letter.
     pub issuer: Option<String>,
     /// The URL of a document that says who this client is, for servers that read one.
     pub metadata_url: Option<String>,

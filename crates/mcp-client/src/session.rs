@@ -3,10 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::{Either, select};
-use http::{
-    HeaderMap, HeaderName, HeaderValue, StatusCode,
-    header::{ACCEPT, AUTHORIZATION},
-};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header::ACCEPT};
 use mcp_auth::AuthorizationServerMetadata;
 use oauth2::AccessToken;
 use reqwest::Response;
@@ -53,6 +50,8 @@ pub struct Settings {
     pub private_network: bool,
     /// How long somebody has to decide.
     pub deadline: Duration,
+    /// How long the server has for the head of an answer, and once more for the rest: its tools may take their time.
+    pub call_deadline: Duration,
     /// Who is told of each exchange.
     pub observer: Arc<dyn Observer>,
 }
@@ -96,20 +95,23 @@ impl Session {
     /// Reads the cache; asks nobody.
     ///
     /// # Errors
-    /// When the server's URL is not one that a token may be sent to.
+    /// When the server's URL is not one that a token may be sent to, or a secret belongs to nobody in particular.
     pub fn new(settings: Settings) -> Result<Self, Error> {
+        // The server names the authorization server: without a pin, whoever is called gets the secret (SEP-2352).
+        if let ClientChoice { given: Some((_, Some(_))), issuer: None, .. } = settings.client {
+            return Err(Error::new(Step::ProtectedResource, Fault::SecretForAnybody));
+        }
         let observer = Arc::clone(&settings.observer);
-        let web = Web::new(settings.server.clone(), settings.private_network, observer)?;
-        let server = settings.server.as_str();
-        let kept = settings
-            .cache
-            .as_ref()
-            .map_or_else(|| Kept::new(server), |cache| cache.load(server, web.observer.as_ref()));
+        let (server, private) = (settings.server.clone(), settings.private_network);
+        let web = Web::new(server, private, settings.call_deadline, observer)?;
+        let (server, given) = (settings.server.as_str(), settings.client.given.as_ref().map(|(id, _)| id.as_str()));
+        // A client's own tokens are not a person's.
+        let cache = settings.cache.as_ref().filter(|_| !settings.client_credentials);
+        let kept =
+            cache.map_or_else(|| Kept::new(server, given), |cache| cache.load(server, given, web.observer.as_ref()));
         let mut state = State { held: None, kept, found: None, asked: Scopes::default(), step_ups: 0, logins: 0 };
         let last = state.kept.last.as_ref().and_then(|issuer| state.kept.issuers.get(issuer));
-        if let Some(Entry { client, token: Some(token) }) = last
-            && settings.is_of(client)
-        {
+        if let Some(Entry { token: Some(token), .. }) = last {
             state.held = Some(Held { token: token.clone(), proven: true });
         }
         Ok(Self(Arc::new(Inner { settings, web, state: Mutex::new(state) })))
@@ -136,22 +138,13 @@ impl Session {
             (HeaderName::from_static("mcp-protocol-version"), HeaderValue::from_static(version)),
             (HeaderName::from_static("mcp-method"), HeaderValue::from_static("server/discover")),
         ]);
-        let mut answer = self
-            .send(Step::FirstCall, |url| {
-                let mut request = Request::post(url, Body::Json(body.clone()));
-                request.headers = headers.clone();
-                request
-            })
-            .await?;
-        // To its end, for the connection's sake; nobody reads it, so not much of it.
-        let mut rest = 64 * 1024_usize;
-        while let Ok(Some(chunk)) = answer.chunk().await {
-            rest = rest.saturating_sub(chunk.len());
-            if rest == 0 {
-                break;
-            }
-        }
-        Ok(())
+        let answer = self.send(Step::FirstCall, |url| {
+            let mut request = Request::post(url, Body::Json(body.clone()));
+            request.headers = headers.clone();
+            request
+        });
+        // Nobody reads it, so nobody waits for its end, which may never come.
+        answer.await.map(drop)
     }
 
     /// The scopes of the token that is held.
@@ -164,6 +157,26 @@ impl Session {
         &self.0.settings.server
     }
 
+    /// How long an answer's body may take.
+    pub(crate) fn call_deadline(&self) -> Duration {
+        self.0.settings.call_deadline
+    }
+
+    /// Who is told.
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        self.0.web.observer.as_ref()
+    }
+
+    /// The last call of all, with the token that is held: nobody logs in to say goodbye.
+    pub(crate) async fn farewell(&self, mut request: Request) -> Result<Response, Error> {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        if let Some(held) = &self.0.state.lock().await.held {
+            request.authorize(Step::Call, &held.token.access_token)?;
+        }
+        let answer = tokio::time::timeout(PATIENCE, self.0.web.call(Step::Call, request)).await;
+        answer.unwrap_or_else(|_| Err(Error::new(Step::Call, Fault::NoAnswer(PATIENCE))))
+    }
+
     /// A call with the token that is held, made again after a 401 that another token, or a 403 that more scopes would
     /// turn into an answer.
     pub(crate) async fn send(&self, step: Step, request: impl Fn(&Url) -> Request) -> Result<Response, Error> {
@@ -174,11 +187,7 @@ impl Session {
             let accept = HeaderValue::from_static("application/json, text/event-stream");
             request.headers.entry(ACCEPT).or_insert(accept);
             if let Some(token) = &token {
-                let value = HeaderValue::from_str(&format!("Bearer {}", token.secret()));
-                let mut value =
-                    value.map_err(|_| Error::new(step, Fault::Here("the token fits in no header".to_owned())))?;
-                value.set_sensitive(true);
-                request.headers.insert(AUTHORIZATION, value);
+                request.authorize(step, token)?;
             }
             let answer = self.0.web.call(step, request).await?;
             let challenge = Challenge::of(answer.headers());
@@ -196,14 +205,6 @@ impl Session {
             };
             step = Step::Call;
         }
-    }
-}
-
-impl Settings {
-    /// Whether what was kept for this client may be used: not when another one was given.
-    fn is_of(&self, client: &Client) -> bool {
-        // A client's own tokens are not a person's.
-        !self.client_credentials && self.client.given.as_ref().is_none_or(|(id, _)| *id == client.id)
     }
 }
 
@@ -252,15 +253,17 @@ impl Inner {
         let scopes = named.or_else(|| found.resource.scopes_supported.clone()).unwrap_or_default();
         // What a person has agreed to once is not lost with a token.
         let before = state.kept.issuers.get(&found.metadata.issuer).and_then(|entry| entry.token.as_ref());
-        let scopes = before.map_or_else(|| scopes.clone(), |token| scopes.union(&token.requested));
-        self.obtain(&mut state, &found, scopes).await
+        let all = before.map_or_else(|| scopes.clone(), |token| scopes.union(&token.requested));
+        self.obtain_most(&mut state, &found, all, scopes).await
     }
 
     /// After a 403: a token with more scopes, if asking for them can help.
     async fn step_up(&self, token: Option<&AccessToken>, challenge: &Challenge) -> Result<AccessToken, Error> {
         let mut state = self.state.lock().await;
         let Some(held) = &mut state.held else {
-            return Err(Error::new(Step::Call, Fault::StillRefused));
+            // RFC 6750 §3.1 has a 401 for who brings none.
+            let said = "it wants a token with more scopes, and was sent none".to_owned();
+            return Err(Error::new(Step::Call, Fault::Status { status: 403, said }));
         };
         if token.is_none_or(|token| token.secret() != held.token.access_token.secret()) {
             return Ok(held.token.access_token.clone());
@@ -274,8 +277,9 @@ impl Inner {
         }
         state.step_ups += 1;
         let found = self.find(&mut state, challenge, true).await?;
-        // Both, or what was granted before is lost with the old token (SEP-2350).
-        self.obtain(&mut state, &found, requested.union(&wanted)).await
+        // Both, or what was granted before is lost with the old token (SEP-2350); unasked for, it may not be to be had.
+        let least = requested.union(&wanted);
+        self.obtain_most(&mut state, &found, least.union(&granted), least).await
     }
 
     async fn find(&self, state: &mut State, challenge: &Challenge, known_will_do: bool) -> Result<Found, Error> {
@@ -286,23 +290,32 @@ impl Inner {
             return Ok(found.clone());
         }
         let resource = protected_resource::find(&self.web, &self.settings.server, challenge).await?;
-        // A client belongs to one authorization server; a resource that names another would have its secret (SEP-2352).
-        if let Some(pinned) = self.settings.client.issuer.as_ref().filter(|issuer| **issuer != resource.issuer) {
-            let fault = Fault::OtherIssuer { named: observer::shown(&resource.issuer), pinned: pinned.clone() };
-            return Err(Error::new(Step::ProtectedResource, fault));
-        }
-        let metadata = discovery::find(&self.web, &resource.issuer).await?;
+        let issuer = self.issuer(&state.kept, &resource.issuers)?;
+        let metadata = discovery::find(&self.web, issuer).await?;
         let found = Found { resource, metadata };
         state.found = Some((challenge.resource_metadata.clone(), found.clone()));
         Ok(found)
     }
 
+    /// Of those that the resource names: the one that was given, or where a client is known, or the first.
+    fn issuer<'a>(&self, kept: &Kept, named: &'a [String]) -> Result<&'a String, Error> {
+        // A client belongs to one authorization server; a resource that names another would have its secret (SEP-2352).
+        if let Some(pinned) = &self.settings.client.issuer {
+            return named.iter().find(|issuer| *issuer == pinned).ok_or_else(|| {
+                let fault = Fault::OtherIssuer { named: observer::shown(&named.join(", ")), pinned: pinned.clone() };
+                Error::new(Step::ProtectedResource, fault)
+            });
+        }
+        let last = named.iter().find(|issuer| Some(*issuer) == kept.last.as_ref());
+        let known = || named.iter().find(|issuer| kept.issuers.contains_key(*issuer));
+        let none = || Error::new(Step::ProtectedResource, Fault::Unreadable("no authorization server".to_owned()));
+        last.or_else(known).or(named.first()).ok_or_else(none)
+    }
+
     /// A new token for the old refresh token, where there is one, of this issuer. None if the server does not want it.
     async fn refresh(&self, state: &mut State, found: &Found) -> Result<Option<AccessToken>, Error> {
         let issuer = &found.metadata.issuer;
-        let Some(entry) = state.kept.issuers.get(issuer).filter(|entry| self.settings.is_of(&entry.client)) else {
-            return Ok(None);
-        };
+        let Some(entry) = state.kept.issuers.get(issuer) else { return Ok(None) };
         let Some((old, refresh_token)) = entry.token.as_ref().and_then(|old| Some((old, old.refresh_token.as_ref()?)))
         else {
             return Ok(None);
@@ -314,19 +327,40 @@ impl Inner {
         let grant = Grant::Refresh { old, refresh_token };
         match token::ask(&self.web, endpoint, &client, &found.resource.resource, &grant).await {
             Ok(token) => Ok(Some(self.hold(state, found, client, token))),
-            Err(Error { fault: Fault::OAuth { error, .. }, .. }) => {
+            // The token is still good then, and a person need not know.
+            Err(error) if error.is_passing() => Err(error),
+            Err(Error { fault, .. }) => {
                 // It ended, or was used twice, or the client is forgotten: a person is asked once more.
-                if let Some(entry) = state.kept.issuers.get_mut(issuer) {
-                    if let Some(token) = &mut entry.token {
-                        token.refresh_token = None;
-                    }
-                    if matches!(error.as_str(), "invalid_client" | "unauthorized_client") {
-                        state.kept.issuers.remove(issuer);
-                    }
+                let forgotten = match fault {
+                    Fault::OAuth { error, .. } => matches!(error.as_str(), "invalid_client" | "unauthorized_client"),
+                    Fault::Status { status, .. } => status == 401,
+                    _ => false,
+                };
+                if forgotten {
+                    state.kept.issuers.remove(issuer);
+                } else if let Some(token) = state.kept.issuers.get_mut(issuer).and_then(|entry| entry.token.as_mut()) {
+                    token.refresh_token = None;
                 }
                 Ok(None)
             }
-            Err(error) => Err(error),
+        }
+    }
+
+    /// A token for all of these scopes; for the least of them, where the authorization server does not know the others.
+    async fn obtain_most(
+        &self,
+        state: &mut State,
+        found: &Found,
+        all: Scopes,
+        least: Scopes,
+    ) -> Result<AccessToken, Error> {
+        let (asked, both_are_one) = (state.asked.clone(), all == least);
+        match self.obtain(state, found, all).await {
+            Err(Error { fault: Fault::OAuth { error, .. }, .. }) if error == "invalid_scope" && !both_are_one => {
+                state.asked = asked;
+                self.obtain(state, found, least).await
+            }
+            done => done,
         }
     }
 
@@ -390,6 +424,9 @@ impl Inner {
         }
         let kept = state.kept.issuers.get(&found.metadata.issuer).map(|entry| &entry.client);
         let kept = kept.filter(|client| client.secret_expires_at.is_none_or(|at| now() < at));
+        // A port that was named is the one, though another was registered.
+        let named = self.settings.callback_port;
+        let kept = kept.filter(|client| named == 0 || client.port == Some(named));
         if let Some((client, port)) = kept.and_then(|client| Some((client, client.port?)))
             && let Ok(callback) = Callback::bind(port).await
         {

@@ -1,11 +1,12 @@
 //! The session as rmcp's transport: rmcp speaks MCP in both eras, and every request of it goes through the session.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use futures_util::{StreamExt, TryStreamExt, stream::BoxStream};
@@ -13,7 +14,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header::CONTE
 use reqwest::Response;
 use rmcp::{
     RoleClient,
-    model::{ClientJsonRpcMessage, ClientRequest, ErrorData, ProtocolVersion, ServerJsonRpcMessage},
+    model::{
+        ClientJsonRpcMessage, ClientRequest, ErrorData, PaginatedRequestParams, ProtocolVersion, ServerJsonRpcMessage,
+        Tool,
+    },
     service::{ClientInitializeError, ClientLifecycleMode, ClientServiceExt, RunningService, ServiceError},
     transport::{
         StreamableHttpClientTransport,
@@ -35,6 +39,8 @@ use crate::{
 
 /// No answer is larger, in bytes.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
+/// No list is longer.
+const PAGES: usize = 50;
 const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 
 type Failure = StreamableHttpError<Error>;
@@ -50,6 +56,27 @@ impl Session {
         let preferred_versions = vec![ProtocolVersion::V_2026_07_28];
         let legacy_version = Some(ProtocolVersion::V_2025_11_25);
         ().serve_with_lifecycle(transport, ClientLifecycleMode::Auto { preferred_versions, legacy_version }).await
+    }
+
+    /// All tools: rmcp would turn pages for as long as the server has more of them.
+    ///
+    /// # Errors
+    /// Of rmcp; [`error_of`] finds ours in it.
+    pub async fn tools(&self, client: &RunningService<RoleClient, ()>) -> Result<Vec<Tool>, ServiceError> {
+        let (mut tools, mut seen) = (Vec::new(), HashSet::new());
+        let mut cursor: Option<String> = None;
+        for _ in 0..PAGES {
+            let page = client.list_tools(Some(PaginatedRequestParams::default().with_cursor(cursor))).await?;
+            tools.extend(page.tools);
+            cursor = page.next_cursor;
+            match &cursor {
+                None => return Ok(tools),
+                Some(next) if !seen.insert(next.clone()) => break,
+                Some(_) => {}
+            }
+        }
+        self.observer().notice(&format!("The list of tools has no end; these are the first {}.", tools.len()));
+        Ok(tools)
     }
 }
 
@@ -98,9 +125,11 @@ impl StreamableHttpClient for Session {
         let given = answer.headers().get(SESSION_ID).and_then(|id| id.to_str().ok()).map(str::to_owned);
         let content_type = answer.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if status.is_success() && content_type.starts_with("text/event-stream") {
-            return Ok(StreamableHttpPostResponse::Sse(events(answer), given));
+            return Ok(StreamableHttpPostResponse::Sse(events(answer, self.call_deadline()), given));
         }
-        let body = read(answer).await?;
+        let deadline = self.call_deadline();
+        let late = |_| Failure::Client(Error::new(Step::Call, Fault::NoAnswer(deadline)));
+        let body = tokio::time::timeout(deadline, read(answer)).await.map_err(late)??;
         let read = serde_json::from_slice::<ServerJsonRpcMessage>(&body);
         match (read, message) {
             (Ok(message), _) if status.is_success() => Ok(StreamableHttpPostResponse::Json(message, given)),
@@ -143,12 +172,8 @@ impl StreamableHttpClient for Session {
         custom_headers: HashMap<HeaderName, HeaderValue>,
     ) -> Result<(), Failure> {
         let headers = with_session(custom_headers, Some(&session_id));
-        let answer = self.send(Step::Call, |url| Request {
-            method: Method::DELETE,
-            url: url.clone(),
-            headers: headers.clone(),
-            body: Body::None,
-        });
+        let url = self.server().clone();
+        let answer = self.farewell(Request { method: Method::DELETE, url, headers, body: Body::None });
         // Whether the server ends it or not, this client is gone.
         answer.await.map(|_| ()).map_err(Failure::Client)
     }
@@ -182,13 +207,16 @@ enum Broken {
     TooLarge,
 }
 
-fn events(answer: Response) -> BoxStream<'static, Result<Sse, SseError>> {
+fn events(answer: Response, deadline: Duration) -> BoxStream<'static, Result<Sse, SseError>> {
     let seen = AtomicUsize::new(0);
     let bytes = answer.bytes_stream().map_err(Broken::Http).and_then(move |chunk| {
         let so_far = seen.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len();
         std::future::ready(if so_far > MAX_ANSWER { Err(Broken::TooLarge) } else { Ok(chunk) })
     });
-    SseStream::from_bytes_stream(bytes).boxed()
+    // To rmcp a stream that ends is one that failed, unless the answer was in it.
+    let events = SseStream::from_bytes_stream(bytes).take_until(tokio::time::sleep(deadline));
+    // Nothing is resumed, and a server that names a time to come back at would have the call wait for it.
+    events.map_ok(|event| Sse { id: None, retry: None, ..event }).boxed()
 }
 
 async fn read(mut answer: Response) -> Result<Vec<u8>, Failure> {

@@ -7,9 +7,10 @@ use http::{
     HeaderMap, HeaderValue, Method, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE},
 };
+use oauth2::AccessToken;
 use reqwest::{Client, Response, redirect, retry};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, error::Category};
 use url::{Url, form_urlencoded};
 
 use crate::{
@@ -22,8 +23,6 @@ use crate::{
 const MAX_BODY: usize = 512 * 1024;
 /// For a whole exchange with an authorization server or about metadata.
 const DEADLINE: Duration = Duration::from_secs(30);
-/// Until the head of the MCP server's answer: its tools may take their time.
-const CALL_DEADLINE: Duration = Duration::from_secs(300);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) struct Web {
@@ -33,6 +32,8 @@ pub(crate) struct Web {
     own: Client,
     /// For what it names in turn.
     others: Client,
+    /// Until the head of the MCP server's answer.
+    call_deadline: Duration,
     pub(crate) observer: Arc<dyn Observer>,
 }
 
@@ -66,6 +67,15 @@ impl Request {
         Self { method: Method::POST, url: url.clone(), headers: HeaderMap::new(), body }
     }
 
+    /// With a token, in the one place for it (RFC 6750 §2.1).
+    pub(crate) fn authorize(&mut self, step: Step, token: &AccessToken) -> Result<(), Error> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", token.secret()));
+        let mut value = value.map_err(|_| Error::new(step, Fault::Here("the token fits in no header".to_owned())))?;
+        value.set_sensitive(true);
+        self.headers.insert(AUTHORIZATION, value);
+        Ok(())
+    }
+
     /// What is told of it.
     fn exchange(&self, step: Step) -> Exchange {
         let mut sent = observer::pairs(
@@ -83,7 +93,12 @@ impl Request {
 }
 
 impl Web {
-    pub(crate) fn new(server: Url, private_network: bool, observer: Arc<dyn Observer>) -> Result<Self, Error> {
+    pub(crate) fn new(
+        server: Url,
+        private_network: bool,
+        call_deadline: Duration,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Self, Error> {
         let reach = Reach::of(&server, private_network);
         // The person named it, so its address is theirs to know; what it is called is checked all the same.
         if let Err(refused) = Reach::of(&server, true).check(&server) {
@@ -92,10 +107,11 @@ impl Web {
         let build = |client: reqwest::ClientBuilder| {
             client.build().map_err(|error| Error::new(Step::FirstCall, Fault::Here(chain(&error))))
         };
-        let own = if reach::is_loopback(&server) { builder().no_proxy() } else { builder() };
+        let own = builder().dns_resolver(Reach::ANYWHERE.resolver());
+        let own = if reach::is_loopback(&server) { own.no_proxy() } else { own };
         // A proxy would resolve the name itself, and the check would be of nothing.
         let others = builder().no_proxy().dns_resolver(reach.resolver());
-        Ok(Self { server, reach, own: build(own)?, others: build(others)?, observer })
+        Ok(Self { server, reach, own: build(own)?, others: build(others)?, call_deadline, observer })
     }
 
     /// A URL that somebody else has named.
@@ -133,7 +149,7 @@ impl Web {
     pub(crate) async fn quietly(&self, step: Step, request: Request) -> Result<Answer, Error> {
         match tokio::time::timeout(DEADLINE, self.read(step, request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::new(step, Fault::Unreachable(format!("no answer within {} s", DEADLINE.as_secs())))),
+            Err(_) => Err(Error::new(step, Fault::NoAnswer(DEADLINE))),
         }
     }
 
@@ -154,9 +170,9 @@ impl Web {
     /// A call of the MCP server, whose answer is read by somebody else, told to the observer by its head.
     pub(crate) async fn call(&self, step: Step, request: Request) -> Result<Response, Error> {
         let mut exchange = request.exchange(step);
-        let answer = match tokio::time::timeout(CALL_DEADLINE, self.send(step, request)).await {
+        let answer = match tokio::time::timeout(self.call_deadline, self.send(step, request)).await {
             Ok(answer) => answer,
-            Err(_) => Err(Error::new(step, Fault::Deadline)),
+            Err(_) => Err(Error::new(step, Fault::NoAnswer(self.call_deadline))),
         };
         exchange.status = Some(match &answer {
             Ok(answer) => Ok(answer.status().as_u16()),
@@ -205,8 +221,21 @@ impl Answer {
     /// Its JSON.
     pub(crate) fn json<T: DeserializeOwned>(&self, step: Step) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|error| {
-            Error::new(step, Fault::Unreadable(format!("the answer is not what it should be: {error}")))
+            // Its own words repeat what stands there, which may be a token.
+            let what = match error.classify() {
+                Category::Data => "is not what it should be",
+                Category::Eof => "breaks off",
+                Category::Syntax | Category::Io => "is no JSON",
+            };
+            let (line, column) = (error.line(), error.column());
+            let why = format!("the answer {what}, at line {line}, column {column}");
+            Error::new(step, Fault::Unreadable(why))
         })
+    }
+
+    /// Whether it is a JSON object, of whatever kind.
+    pub(crate) fn is_object(&self) -> bool {
+        matches!(serde_json::from_slice(&self.body), Ok(Value::Object(_)))
     }
 
     /// What went wrong, of an answer with another status than it should have: with an OAuth error, if there is one
@@ -214,6 +243,11 @@ impl Answer {
     pub(crate) fn fault(&self) -> Fault {
         let body: Value = serde_json::from_slice(&self.body).unwrap_or_default();
         let member = |name: &str| body[name].as_str().map(shown);
+        // A server in trouble says nothing of the request, whatever it says.
+        if self.status.is_server_error() {
+            let said = member("error_description").or(member("error")).unwrap_or_default();
+            return Fault::Status { status: self.status.as_u16(), said };
+        }
         match member("error") {
             Some(error) => Fault::OAuth { error, said: member("error_description") },
             None => {
@@ -243,9 +277,8 @@ fn unreachable(step: Step, error: reqwest::Error) -> Error {
     let error = error.without_url();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.source();
     while let Some(error) = cause {
-        if let Some(reach::NotAllowed(address)) = error.downcast_ref() {
-            let refused = crate::error::Refused::Address(address.to_string());
-            return Error::new(step, Fault::Forbidden(refused));
+        if let Some(reach::NotAllowed(refused)) = error.downcast_ref() {
+            return Error::new(step, Fault::Forbidden(refused.clone()));
         }
         cause = error.source();
     }

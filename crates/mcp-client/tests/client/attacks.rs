@@ -1,24 +1,31 @@
 //! Servers that want something of the client. Each shows what they would get, and that they do not.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use axum::{
     Json, Router,
-    body::Bytes,
+    body::{Body, Bytes},
     extract::{Request, State},
     http::{
         StatusCode,
-        header::{AUTHORIZATION, LOCATION, WWW_AUTHENTICATE},
+        header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
+use futures_util::{StreamExt, stream};
 use mcp_client::{Approval, Fault, Refused, Step};
+use rmcp::transport::streamable_http_client::StreamableHttpClient;
 use serde_json::{Value, json};
 
-use crate::world::{World, cached, client, connect, serve};
+use crate::world::{World, alice, cached, client, connect, own_name, serve, try_client};
 
-/// What came to a server: method and path, the Authorization header, the body.
-type Heard = Arc<Mutex<Vec<(String, Option<String>, String)>>>;
+/// What came to a server: method and path, the headers that open something, the body.
+type Heard = Arc<Mutex<Vec<(String, String, String)>>>;
 type Script = Arc<dyn Fn(&str, &str) -> Response + Send + Sync>;
 
 /// A server that answers by a script of its origin and the request's path, and remembers what it heard.
@@ -35,9 +42,11 @@ async fn evil(script: impl Fn(&str, &str) -> Response + Send + Sync + 'static) -
 async fn answer(State((script, heard, origin)): State<(Script, Heard, Arc<str>)>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let body: Bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    let authorization = parts.headers.get(AUTHORIZATION).map(|value| value.to_str().unwrap().to_owned());
+    let opens =
+        [AUTHORIZATION, COOKIE].map(|name| parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned()));
+    let opens = opens.into_iter().flatten().collect::<Vec<_>>().join(" ");
     let line = format!("{} {}", parts.method, parts.uri);
-    heard.lock().unwrap().push((line, authorization, String::from_utf8_lossy(&body).into_owned()));
+    heard.lock().unwrap().push((line, opens, String::from_utf8_lossy(&body).into_owned()));
     script(&origin, parts.uri.path())
 }
 
@@ -97,10 +106,7 @@ async fn a_token_that_is_refused_at_once_is_asked_for_once() {
     })
     .await;
     // A given client, so that there is a token without a page: each call is refused, whatever comes with it.
-    let (session, witness) = client(&format!("{origin}/mcp"), |settings| {
-        settings.client.given = Some(("me".into(), Some("s3cret".into())));
-        settings.client_credentials = true;
-    });
+    let (session, witness) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "s3cret", &origin));
     assert!(matches!(session.open().await.unwrap_err().fault, Fault::StillRefused));
     assert_eq!(witness.count(Step::ClientCredentials), 1);
     assert!(self::heard(&heard).contains("Bearer t0ken"));
@@ -172,8 +178,7 @@ async fn nothing_follows_a_redirect() {
         let (session, _) = client(&format!("{origin}/mcp"), |settings| {
             settings.approval = Approval::Headless;
             if redirected == "/token" {
-                settings.client.given = Some(("me".into(), Some("s3cret".into())));
-                settings.client_credentials = true;
+                own_name(settings, "me", "s3cret", &origin);
             }
         });
         let error = session.open().await;
@@ -210,7 +215,7 @@ async fn another_authorization_server_gets_nothing_of_the_firsts() {
     let home = tempfile::tempdir().unwrap();
     let (session, _) = client(&world.url, cached(&home));
     connect(&session).await.unwrap();
-    let file = mcp_client::Cache::at(home.path().join("tokens")).file(&world.url);
+    let file = mcp_client::Cache::at(home.path().join("tokens")).file(&world.url, None);
     let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let entry = &kept["issuers"][&world.issuer];
     let first =
@@ -219,11 +224,12 @@ async fn another_authorization_server_gets_nothing_of_the_firsts() {
     // The server has moved: its metadata names another authorization server now (SEP-2352).
     let (origin, heard) = evil(by_the_book).await;
     let moved = kept.to_string().replace(&world.url, &format!("{origin}/mcp"));
-    std::fs::write(mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp")), moved).unwrap();
+    std::fs::write(mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp"), None), moved)
+        .unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        let file = mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp"));
+        let file = mcp_client::Cache::at(home.path().join("tokens")).file(&format!("{origin}/mcp"), None);
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
     }
     let (session, witness) = client(&format!("{origin}/mcp"), |settings| {
@@ -239,22 +245,25 @@ async fn another_authorization_server_gets_nothing_of_the_firsts() {
 
 #[tokio::test]
 async fn a_secret_is_shown_to_its_own_authorization_server() {
-    let given = |issuer: Option<String>| {
-        move |settings: &mut mcp_client::Settings| {
-            settings.client.given = Some(("me".into(), Some("s3cret".into())));
-            settings.client.issuer = issuer;
-            settings.client_credentials = true;
-        }
-    };
-    // Whoever names no issuer shows it to whom the server names.
     let (origin, heard) = evil(by_the_book).await;
-    let (session, _) = client(&format!("{origin}/mcp"), given(None));
+    let url = format!("{origin}/mcp");
+    let (session, _) = client(&url, |settings| own_name(settings, "me", "s3cret", "https://idp.example"));
+    assert!(matches!(session.open().await.unwrap_err().fault, Fault::OtherIssuer { .. }));
+    // Without an issuer it would go to whom the server names; so there is no session at all, whoever asks.
+    for client_credentials in [true, false] {
+        let (session, _) = try_client(&url, |settings| {
+            own_name(settings, "me", "s3cret", "");
+            settings.client.issuer = None;
+            settings.client_credentials = client_credentials;
+        });
+        let refused = session.err().unwrap();
+        assert!(matches!(refused.fault, Fault::SecretForAnybody) && refused.advice().unwrap().contains("--issuer"));
+    }
+    assert!(!self::heard(&heard).contains("Basic "));
+    // Its own server sees it, so that it is the pin that was in the way.
+    let (session, _) = client(&url, |settings| own_name(settings, "me", "s3cret", &origin));
     session.open().await.unwrap_err();
     assert!(self::heard(&heard).contains("Basic "));
-    let (origin, heard) = evil(by_the_book).await;
-    let (session, _) = client(&format!("{origin}/mcp"), given(Some("https://idp.example".to_owned())));
-    assert!(matches!(session.open().await.unwrap_err().fault, Fault::OtherIssuer { .. }));
-    assert!(!self::heard(&heard).contains("Basic "));
 }
 
 #[tokio::test]
@@ -361,4 +370,169 @@ async fn what_a_server_says_does_not_move_the_cursor() {
     let exchanges =
         format!("{:?}", witness.exchanges.lock().unwrap().iter().map(|e| (&e.received, &e.sent)).collect::<Vec<_>>());
     assert!(told.contains("no\u{fffd}[2J") && !told.contains('\u{1b}') && !exchanges.contains("\\u{1b}"), "{told}");
+}
+
+/// An answer that begins and never ends.
+fn endless(content_type: &'static str, begins: &str) -> Response {
+    let begins = stream::iter([Ok::<_, Infallible>(Bytes::from(begins.to_owned()))]);
+    ([(CONTENT_TYPE, content_type)], Body::from_stream(begins.chain(stream::pending()))).into_response()
+}
+
+/// A server of last year without authorization, which answers `tools/list` by a script.
+async fn legacy(list: impl Fn(&Value) -> Response + Clone + Send + Sync + 'static) -> String {
+    let app = Router::new().fallback(move |Json(call): Json<Value>| async move {
+        match call["method"].as_str() {
+            Some("initialize") => {
+                let result = json!({ "protocolVersion": "2025-11-25", "capabilities": { "tools": {} },
+                    "serverInfo": { "name": "evil", "version": "1" } });
+                Json(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })).into_response()
+            }
+            Some("tools/list") => list(&call),
+            Some("server/discover") => StatusCode::BAD_REQUEST.into_response(),
+            _ => StatusCode::ACCEPTED.into_response(),
+        }
+    });
+    format!("{}/mcp", serve(|_| app).await)
+}
+
+#[tokio::test]
+async fn an_answer_without_an_end_is_not_waited_for() {
+    // The first call's answer is nobody's to read; that of any other is waited for as long as the settings say.
+    for content_type in ["text/event-stream", "application/json"] {
+        let (origin, heard) = evil(move |_, _| endless(content_type, ": \n\n")).await;
+        let (session, _) = client(&format!("{origin}/mcp"), |settings| settings.call_deadline = Duration::from_secs(2));
+        tokio::time::timeout(Duration::from_secs(20), session.open()).await.expect("the first call ends").unwrap();
+        let connected = tokio::time::timeout(Duration::from_secs(20), session.connect()).await;
+        connected.expect("and so does the handshake").unwrap_err();
+        assert!(self::heard(&heard).matches("POST /mcp").count() > 1);
+    }
+    // A server that closes and names a time to come back at is not come back to.
+    let url =
+        legacy(|_| ([(CONTENT_TYPE, "text/event-stream")], "id: 1\nretry: 86400000\ndata: \n\n").into_response()).await;
+    let (session, _) = client(&url, |_| ());
+    let mcp = connect(&session).await.unwrap();
+    let tools = tokio::time::timeout(Duration::from_secs(20), session.tools(&mcp)).await;
+    tools.expect("nor is it waited for").unwrap_err();
+}
+
+#[tokio::test]
+async fn a_farewell_starts_no_login() {
+    let (origin, heard) = evil(by_the_book).await;
+    let (session, witness) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "s3cret", &origin));
+    let _ = session.delete_session("".into(), "id".into(), None, HashMap::new()).await;
+    assert_eq!((witness.count(Step::Call), witness.count(Step::ProtectedResource)), (1, 0), "{}", self::heard(&heard));
+    assert!(self::heard(&heard).contains("DELETE /mcp"));
+}
+
+#[tokio::test]
+async fn a_password_is_for_the_authorization_servers_own_page() {
+    let form = |action: &str| {
+        let fields = "<input name=\"username\"><input type=\"password\" name=\"password\">";
+        let page = format!("<form action=\"{action}\">{fields}</form>");
+        ([(SET_COOKIE, "thiefs=1")], axum::response::Html(page)).into_response()
+    };
+    let (thief, stolen) = evil(move |_, path| match path {
+        "/back" => (StatusCode::FOUND, [(SET_COOKIE, "thiefs=1")]).into_response(),
+        _ => form("/login"),
+    })
+    .await;
+    // A redirect to another's page, and an own page whose form leads to another.
+    for redirects in [true, false] {
+        let to = format!("{thief}/login");
+        let (origin, heard) = evil(move |origin, path| match path {
+            "/authorize" if redirects => (StatusCode::FOUND, [(LOCATION, to.clone())]).into_response(),
+            "/authorize" => form(&to),
+            _ => by_the_book(origin, path),
+        })
+        .await;
+        let (session, _) = client(&format!("{origin}/mcp"), |settings| settings.approval = alice());
+        let fault = session.open().await.unwrap_err().fault;
+        assert!(matches!(fault, Fault::Forbidden(Refused::OtherOrigin(_))), "{redirects}: {fault}");
+        assert!(!self::heard(&heard).contains("alice123") && !self::heard(&stolen).contains("alice123"), "{redirects}");
+    }
+}
+
+#[tokio::test]
+async fn a_cookie_goes_back_to_where_it_came_from() {
+    // An authorization server that sends its visitor round by another one, which sets a cookie too.
+    let (other, seen) = evil(|_, path| {
+        let to = format!("http:/{}", path.strip_prefix("/to").unwrap());
+        (StatusCode::FOUND, [(SET_COOKIE, "theirs=2".to_owned()), (LOCATION, to)]).into_response()
+    })
+    .await;
+    let (origin, heard) = evil(move |origin, path| match path {
+        "/authorize" => {
+            let to = format!("{other}/to/{}/done", origin.strip_prefix("http://").unwrap());
+            (StatusCode::FOUND, [(SET_COOKIE, "ours=1".to_owned()), (LOCATION, to)]).into_response()
+        }
+        _ => by_the_book(origin, path),
+    })
+    .await;
+    let (session, _) = client(&format!("{origin}/mcp"), |settings| settings.approval = Approval::Headless);
+    session.open().await.unwrap_err();
+    let (heard, seen) = (self::heard(&heard), self::heard(&seen));
+    assert!(heard.contains("GET /done") && heard.contains("ours=1") && !heard.contains("theirs"), "{heard}");
+    assert!(seen.contains("GET /to/") && !seen.contains("ours"), "{seen}");
+}
+
+#[tokio::test]
+async fn a_list_of_tools_has_an_end() {
+    for again in [true, false] {
+        let pages = Arc::new(Mutex::new(0));
+        let counted = Arc::clone(&pages);
+        let url = legacy(move |call| {
+            let mut pages = counted.lock().unwrap();
+            *pages += 1;
+            let tool = json!({ "name": "one", "inputSchema": { "type": "object" } });
+            let next = if again { "same".to_owned() } else { pages.to_string() };
+            let result = json!({ "tools": [tool], "nextCursor": next });
+            Json(json!({ "jsonrpc": "2.0", "id": call["id"], "result": result })).into_response()
+        })
+        .await;
+        let (session, witness) = client(&url, |_| ());
+        let mcp = connect(&session).await.unwrap();
+        let tools = tokio::time::timeout(Duration::from_secs(60), session.tools(&mcp)).await;
+        let (tools, pages) = (tools.expect("it has an end").unwrap(), *pages.lock().unwrap());
+        assert!(tools.len() == pages && if again { pages == 2 } else { (10..200).contains(&pages) }, "{pages}");
+        assert_eq!(witness.notices.lock().unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_page_for_every_path_is_no_document() {
+    // No challenge names one, and the first places have a page for whoever comes by.
+    let (origin, heard) = evil(|origin, path| match path {
+        "/mcp" => StatusCode::UNAUTHORIZED.into_response(),
+        "/.well-known/oauth-protected-resource" => resource(&format!("{origin}/mcp"), origin),
+        "/.well-known/openid-configuration" => metadata(origin, &[]),
+        "/register" | "/token" => by_the_book(origin, path),
+        _ => axum::response::Html("<h1>Welcome</h1>").into_response(),
+    })
+    .await;
+    let (session, _) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "s3cret", &origin));
+    assert!(matches!(session.open().await.unwrap_err().fault, Fault::StillRefused));
+    assert!(self::heard(&heard).contains("Bearer t0ken"));
+    // A document of another is one, and the search ends there.
+    let (origin, heard) = evil(|origin, path| match path {
+        "/mcp" => StatusCode::UNAUTHORIZED.into_response(),
+        "/.well-known/oauth-protected-resource/mcp" => resource("https://mcp.bank.example/mcp", origin),
+        _ => by_the_book(origin, path),
+    })
+    .await;
+    assert!(matches!(open(&format!("{origin}/mcp")).await, Fault::Resource { .. }));
+    assert!(!self::heard(&heard).contains("protected-resource\""));
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_not_repeated() {
+    for body in [r#"{"access_token":{"s3cret":1}}"#, r#"{"token_type":"s3cret-type","access_token":7}"#, "s3cret"] {
+        let (origin, _) = evil(move |origin, path| match path {
+            "/token" => body.into_response(),
+            _ => by_the_book(origin, path),
+        })
+        .await;
+        let (session, _) = client(&format!("{origin}/mcp"), |settings| own_name(settings, "me", "x", &origin));
+        let told = session.open().await.unwrap_err().to_string();
+        assert!(told.contains("line 1") && !told.contains("s3cret") && !told.contains('7'), "{told}");
+    }
 }

@@ -6,7 +6,7 @@ use mcp_client::{Approval, Cache, Fault, Person, Session, Step, error_of};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::world::{World, add, alice, cached, call, client, connect};
+use crate::world::{World, add, alice, cached, call, client, connect, own_name};
 
 fn person(username: &str, allows: bool) -> Approval {
     Approval::Person(Person { username: username.into(), password: format!("{username}123"), allows })
@@ -95,9 +95,7 @@ async fn a_client_speaks_for_itself_and_leaves_nothing() {
     let home = tempfile::tempdir().unwrap();
     let (session, witness) = client(&world.url, |settings| {
         cached(&home)(settings);
-        settings.client.given = Some(("echo-mcp-server".into(), Some("echo-mcp-server-secret".into())));
-        settings.client.issuer = Some(world.issuer.clone());
-        settings.client_credentials = true;
+        own_name(settings, "echo-mcp-server", "echo-mcp-server-secret", &world.issuer);
     });
     let mcp = connect(&session).await.unwrap();
     let known = call(&mcp, "whoami", json!({})).await.unwrap();
@@ -107,8 +105,7 @@ async fn a_client_speaks_for_itself_and_leaves_nothing() {
     assert!(!home.path().join("tokens").exists());
 
     let (session, _) = client(&world.url, |settings| {
-        settings.client.given = Some(("echo-mcp-server".into(), Some("wrong".into())));
-        settings.client_credentials = true;
+        own_name(settings, "echo-mcp-server", "wrong", &world.issuer);
     });
     let error = session.open().await.unwrap_err();
     assert!(matches!(&error.fault, Fault::OAuth { error, .. } if error == "invalid_client"), "{error}");
@@ -140,7 +137,7 @@ async fn with_file(
     let home = tempfile::tempdir().unwrap();
     let (session, _) = client(&world.url, cached(&home));
     connect(&session).await.unwrap();
-    let file = Cache::at(home.path().join("tokens")).file(&world.url);
+    let file = Cache::at(home.path().join("tokens")).file(&world.url, None);
     change(&file);
     let (session, witness) = client(&world.url, cached(&home));
     (session, witness, home)

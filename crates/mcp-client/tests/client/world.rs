@@ -148,6 +148,11 @@ pub fn alice() -> Approval {
 
 /// A client, and what it told.
 pub fn client(url: &str, set: impl FnOnce(&mut Settings)) -> (Session, Arc<Witness>) {
+    let (session, witness) = try_client(url, set);
+    (session.unwrap(), witness)
+}
+
+pub fn try_client(url: &str, set: impl FnOnce(&mut Settings)) -> (Result<Session, Error>, Arc<Witness>) {
     let witness = Arc::new(Witness::default());
     let mut settings = Settings {
         server: url.parse().unwrap(),
@@ -158,10 +163,18 @@ pub fn client(url: &str, set: impl FnOnce(&mut Settings)) -> (Session, Arc<Witne
         cache: None,
         private_network: false,
         deadline: Duration::from_secs(30),
+        call_deadline: Duration::from_secs(60),
         observer: Arc::clone(&witness) as Arc<dyn Observer>,
     };
     set(&mut settings);
-    (Session::new(settings).unwrap(), witness)
+    (Session::new(settings), witness)
+}
+
+/// A client with a secret, which asks in its own name.
+pub fn own_name(settings: &mut Settings, id: &str, secret: &str, issuer: &str) {
+    settings.client.given = Some((id.to_owned(), Some(secret.to_owned())));
+    settings.client.issuer = Some(issuer.to_owned());
+    settings.client_credentials = true;
 }
 
 pub fn cached(directory: &TempDir) -> impl FnOnce(&mut Settings) {
