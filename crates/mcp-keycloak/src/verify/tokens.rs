@@ -287,3 +287,29 @@ fn claim(token: &str, name: &str) -> Value {
     let claims: Option<Value> = payload.and_then(|payload| serde_json::from_slice(&payload).ok());
     claims.map_or(Value::Null, |claims| claims[name].clone())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Keycloak, RealmPlan, Report};
+
+    /// Nobody is told to set a password that everybody knows, where others could use it.
+    #[test]
+    fn whose_password_it_should_be() {
+        let plan = RealmPlan::from_json(include_str!("../../../../keycloak/mcp-realm-realm.json")).unwrap();
+        let json = json!({ "error": "invalid_grant", "error_description": "Invalid user credentials" });
+        let answer = Answer { status: 401, json };
+        for (url, advice) in [
+            ("http://localhost:8080", "Users > mcp-admin > Credentials: the password of the realm file"),
+            ("https://id.example.com", "no password of the file is for a Keycloak that others reach"),
+        ] {
+            let keycloak = Keycloak::new(url, "admin", "admin").unwrap();
+            let issuer = keycloak.issuer(plan.realm());
+            let trial = Trial { keycloak: &keycloak, plan: &plan, issuer, report: Report::default() };
+            let failure = trial.no_token(&answer, plan.password_client().unwrap(), &plan.users[0]);
+            assert!(failure.advice.starts_with(advice), "{failure:?}");
+        }
+    }
+}
