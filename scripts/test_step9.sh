@@ -134,7 +134,7 @@ if [[ " ${providers[*]} " == *' keycloak '* ]]; then
   id=$(admin GET "$realm/client-scopes" | jq -r '.[] | select(.name == "mcp:run") | .id')
   admin DELETE "$realm/client-scopes/$id"
   set_up "$server_port" && code=0 || code=$?
-  same 'a scope that was deleted is made again' 0 "$code"
+  same 'a scope that was deleted is made again, and given to no client that was there' 1 "$code"
   same 'and nothing but that' 'mcp:run' "$(sed -n '/^made/s/.*\(mcp:[a-z]*\).*/\1/p' "$work/made" | sort -u | xargs)"
   set_up "$(free_port)" && code=0 || code=$?
   same 'a realm that is for another server is found out' "1 yes" "$code $(grep -q "http://localhost:$server_port/mcp" "$work/made" && echo yes)"

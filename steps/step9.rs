@@ -160,7 +160,8 @@ async fn run(args: Args) -> anyhow::Result<()> {
     serve(app, listeners, &args.host, port).await
 }
 
-/// Makes what is missing of the realm, and checks the whole of it. What is there stays as it is.
+/// Makes what is missing of the realm, and checks the whole of it. What is there stays as it is, and gets no rights. A
+/// Keycloak that is not on this machine gets none of the passwords and secrets, which everybody knows.
 async fn set_up(args: &Args) -> anyhow::Result<()> {
     let keycloak = Keycloak::new(&args.keycloak_url, "admin", &args.admin_password)?;
     let resource = format!("http://localhost:{}/mcp", args.port);
