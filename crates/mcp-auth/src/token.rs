@@ -72,7 +72,7 @@ pub enum TokenError {
     /// There is no key to verify with, so nothing can be said about the token.
     #[error("no keys")]
     NoKeys,
-    /// The issuer could not be asked, so nothing can be said about the token.
+    /// The issuer could not be asked (or not again so soon), so nothing can be said about the token.
     #[error("unavailable")]
     Unavailable,
 }

@@ -16,7 +16,8 @@ use mcp_auth::{JwtVerifier, RemoteKeySet, TokenError, TokenVerifier};
 use tokio::{task::JoinSet, time::MissedTickBehavior};
 
 use self::key_server::{
-    KeyServer, PATIENCE, Reply, Signer, accepted, refused, unknown, until, until_accepted, until_keys, verifier,
+    KeyServer, PATIENCE, Reply, Signer, accepted, not_accepted, refused, unknown, until, until_accepted, until_keys,
+    verifier,
 };
 
 /// So many requests at once, each with this token.
@@ -164,7 +165,7 @@ async fn failing_with_500_then_well() {
     until_accepted(&verifier, &key.token()).await;
     server.set(Reply::status(500));
     for n in 0..20 {
-        refused(&verifier, &unknown(&n.to_string()), TokenError::UnknownKey).await;
+        not_accepted(&verifier, &unknown(&n.to_string())).await;
         accepted(&verifier, &key.token()).await;
     }
 }
@@ -240,9 +241,13 @@ async fn ten_thousand_unknown_kids() {
     tokio::time::timeout(PATIENCE, good).await.expect("good tokens wait for nothing");
     gate.add_permits(1);
     throw(&mut flood, 5000..10_000);
+    let mut told = [0, 0];
     for answer in flood.join_all().await {
-        assert_eq!(answer, Err(TokenError::UnknownKey));
+        told[usize::from(answer == Err(TokenError::Unavailable))] += 1;
+        assert!(matches!(answer, Err(TokenError::UnknownKey | TokenError::Unavailable)), "{answer:?}");
     }
+    // Of those that caused a fetch it is known; the others are to come back.
+    assert!((1..=5).contains(&told[0]) && told[1] > 9000, "{told:?}");
     let (fetches, took) = (server.hits() - 1, begun.elapsed());
     // At 0, 1, 3, 7 and 15 seconds, if it takes that long.
     assert!(fetches <= 5, "{fetches} fetches in {took:?}");
@@ -284,7 +289,8 @@ async fn keys_rotate_under_load() {
                 known.fetch_max(of, Ordering::SeqCst);
             }
             if of < refreshed {
-                assert_eq!(answer, Err(TokenError::UnknownKey), "key {of} was removed");
+                let gone = matches!(answer, Err(TokenError::UnknownKey | TokenError::Unavailable));
+                assert!(gone, "key {of} was removed: {answer:?}");
             } else if of == signing.load(Ordering::SeqCst) {
                 assert_eq!(answer, Ok(()), "key {of} is the one that signs");
             }

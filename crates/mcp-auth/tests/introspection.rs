@@ -599,8 +599,15 @@ async fn how_the_client_says_who_it_is() {
 #[tokio::test]
 async fn a_token_that_the_endpoint_cannot_read() {
     let refusal = Reply { status: 400, ..Reply::json(&json!({ "error": "invalid_request" })) };
-    let server = provider(refusal).await;
+    let server = provider(refusal.clone()).await;
     let introspection = forgetful(&server);
+    // As long as it has never understood us, it may be the question that it cannot read.
+    assert_eq!(said(&introspection, "e30.e30.e30").await, Err(TokenError::Unavailable));
+    let status = introspection.status();
+    assert!(!status.reachable && status.problem.unwrap().contains("400, invalid_request"));
+    server.set_at(ENDPOINT, Reply::json(&json!({ "active": false })));
+    assert_eq!(said(&introspection, "token").await, Err(TokenError::Inactive));
+    server.set_at(ENDPOINT, refusal);
     assert_eq!(said(&introspection, "e30.e30.e30").await, Err(TokenError::Inactive));
     assert!(introspection.status().reachable);
 }

@@ -54,6 +54,30 @@ async fn every_form_in_its_order() {
     assert_eq!(server.asked(), ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]);
 }
 
+/// A page for every path, or a proxy that fails for some: the provider behind it has its metadata all the same.
+#[tokio::test]
+async fn a_site_in_front_of_the_provider() {
+    for (n, form) in FORMS.iter().enumerate().skip(1) {
+        let (server, issuer) = provider(form).await;
+        for front in [Reply::text("<!doctype html>"), Reply::text("[]"), Reply::status(500), Reply::status(503)] {
+            for before in &FORMS[..n] {
+                server.set_at(before, front.clone());
+            }
+            assert_eq!(discover(&issuer).await.unwrap().jwks_uri.unwrap().as_str(), server.url());
+        }
+        // Nobody else's metadata is passed over.
+        server.set_at(FORMS[0], metadata(&server.at("/realms/evil"), &server.url()));
+        let error = discover(&issuer).await.unwrap_err();
+        assert!(matches!(error, DiscoveryError::Metadata { why: MetadataError::OtherIssuer { .. }, .. }), "{error}");
+    }
+    let (server, issuer) = provider(FORMS[2]).await;
+    server.set(Reply::text("<!doctype html>"));
+    server.set_at(FORMS[1], Reply::status(500));
+    server.set_at(FORMS[2], Reply::status(404));
+    let told = discover(&issuer).await.unwrap_err().to_string();
+    assert!(told.starts_with(&server.at(FORMS[0])) && told.contains("JSON"), "the first is told: {told}");
+}
+
 /// Whoever can write to one place of a shared host could speak for every tenant of it.
 #[tokio::test]
 async fn another_issuer_is_refused() {

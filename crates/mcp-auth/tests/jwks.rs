@@ -18,7 +18,8 @@ use mcp_auth::{
 use serde_json::json;
 
 use self::key_server::{
-    Content, KeyServer, Reply, Signer, accepted, claims, refused, unknown, until, until_accepted, until_keys, verifier,
+    Content, KeyServer, Reply, Signer, accepted, claims, not_accepted, refused, unknown, until, until_accepted,
+    until_keys, verifier,
 };
 
 fn kids(keys: &RemoteKeySet) -> Vec<String> {
@@ -91,6 +92,34 @@ async fn a_token_that_is_tried_again_and_again_does_not_hold_up_a_new_key() {
     accepted(&verifier, &next.token()).await;
 }
 
+/// One made-up `kid` a second is enough to hold up a new key. A 401 would have its tokens thrown away meanwhile.
+#[tokio::test]
+async fn while_nobody_looks_nothing_is_said_about_an_unknown_kid() {
+    let (old, new) = (Signer::new(), Signer::new());
+    let server = KeyServer::up(Reply::keys(&[&old])).await;
+    let verifier = server.verifier();
+    accepted(&verifier, &old.token()).await;
+    let mut kids = 0;
+    let begun = Instant::now();
+    // Three vain fetches, so that the cool-down that follows is four seconds.
+    while server.hits() < 4 {
+        let answer = verifier.verify(&unknown(&format!("made-up-{kids}"))).await;
+        assert!(matches!(answer, Err(TokenError::UnknownKey | TokenError::Unavailable)), "{answer:?}");
+        assert!(begun.elapsed() < key_server::PATIENCE);
+        kids += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    server.set(Reply::keys(&[&new]));
+    let (held_up, mut told) = (Instant::now(), 0);
+    while let Err(error) = verifier.verify(&new.token()).await {
+        assert_eq!(error, TokenError::Unavailable, "come back, and keep it");
+        assert!(held_up.elapsed() < key_server::PATIENCE);
+        told += 1;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(told > 0 && server.hits() == 5, "{told} times told, {} fetches", server.hits());
+}
+
 #[tokio::test]
 async fn a_removed_key_verifies_nothing_after_the_refresh() {
     let (old, new) = (Signer::new(), Signer::new());
@@ -104,7 +133,7 @@ async fn a_removed_key_verifies_nothing_after_the_refresh() {
     server.set(Reply::keys(&[&new]));
     // Any unknown kid brings the set up to date.
     refused(&verifier, &unknown("nobody's"), TokenError::UnknownKey).await;
-    refused(&verifier, &old.token(), TokenError::UnknownKey).await;
+    not_accepted(&verifier, &old.token()).await;
     accepted(&verifier, &new.token()).await;
     assert!(verifier.epoch() > epoch);
 }

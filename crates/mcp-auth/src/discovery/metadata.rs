@@ -84,7 +84,7 @@ fn hint(asked: &str, found: &str) -> &'static str {
 
 impl AuthorizationServerMetadata {
     /// Reads the document that was found for `issuer`, and checks it: one JSON object, of this issuer character for
-    /// character, each endpoint with https (or http on a loopback host).
+    /// character, each endpoint with https (or, if the issuer is http too, http on a loopback host).
     ///
     /// # Errors
     /// When it is not that.
@@ -95,7 +95,9 @@ impl AuthorizationServerMetadata {
         if found != issuer {
             return Err(MetadataError::OtherIssuer { asked: issuer.to_owned(), found: found.to_owned() });
         }
-        let read = Members(&document);
+        // Otherwise whoever listens on this machine would get the secret and the tokens for a provider elsewhere.
+        let plain = Url::parse(issuer).is_ok_and(|issuer| issuer.scheme() == "http");
+        let read = Members { document: &document, plain };
         Ok(Self {
             issuer: issuer.to_owned(),
             authorization_endpoint: read.url("authorization_endpoint")?,
@@ -119,18 +121,25 @@ impl AuthorizationServerMetadata {
     }
 }
 
-struct Members<'a>(&'a Map<String, Value>);
+struct Members<'a> {
+    document: &'a Map<String, Value>,
+    /// The issuer itself is an http URL.
+    plain: bool,
+}
 
 impl Members<'_> {
     /// Some servers write null for what they do not have.
     fn get(&self, member: &str) -> Option<&Value> {
-        self.0.get(member).filter(|value| !value.is_null())
+        self.document.get(member).filter(|value| !value.is_null())
     }
 
     fn url(&self, member: &'static str) -> Result<Option<Url>, MetadataError> {
         let Some(value) = self.get(member) else { return Ok(None) };
         let url = value.as_str().ok_or("is no string").and_then(|text| {
             permitted(text).map_err(|_| "is no URL that can be used: https, or http on a loopback host")
+        });
+        let url = url.and_then(|url| {
+            if url.scheme() == "https" || self.plain { Ok(url) } else { Err("is http, and the issuer is https") }
         });
         url.map(Some).map_err(|why| MetadataError::Member { member, why })
     }
@@ -163,13 +172,13 @@ mod tests {
     #[test]
     fn what_is_there_and_what_is_not() {
         let metadata = read(&json!({
-            "issuer": ISSUER, "jwks_uri": "https://keys.example/certs", "token_endpoint": "http://localhost:8080/token",
+            "issuer": ISSUER, "jwks_uri": "https://keys.example/certs", "token_endpoint": "https://idp.example/token",
             "scopes_supported": ["mcp:read"], "code_challenge_methods_supported": [], "registration_endpoint": null,
             "authorization_response_iss_parameter_supported": true, "mtls_endpoint_aliases": {"x": 1},
         }))
         .unwrap();
         assert_eq!(metadata.jwks_uri.unwrap().as_str(), "https://keys.example/certs");
-        assert_eq!(metadata.token_endpoint.unwrap().as_str(), "http://localhost:8080/token");
+        assert_eq!(metadata.token_endpoint.unwrap().as_str(), "https://idp.example/token");
         assert_eq!((metadata.registration_endpoint, metadata.introspection_endpoint), (None, None));
         assert_eq!(metadata.scopes_supported.unwrap(), ["mcp:read"]);
         assert_eq!(metadata.code_challenge_methods_supported, Some(Vec::new()));
@@ -217,6 +226,8 @@ mod tests {
             ("issuer", json!(1)),
             ("issuer", json!([ISSUER])),
             ("jwks_uri", json!("http://idp.example/certs")),
+            ("jwks_uri", json!("http://localhost:8080/certs")),
+            ("introspection_endpoint", json!("http://127.0.0.1:1/introspect")),
             ("jwks_uri", json!("/certs")),
             ("jwks_uri", json!("file:///etc/passwd")),
             ("token_endpoint", json!("http://localhost.evil.example/token")),
@@ -235,6 +246,9 @@ mod tests {
             let error = read(&document).unwrap_err();
             assert!(matches!(error, MetadataError::Member { member: told, .. } if told == member), "{document}");
         }
+        let near = "http://localhost:8080/realms/mcp";
+        let document = json!({ "issuer": near, "jwks_uri": "http://localhost:8080/certs" }).to_string();
+        assert!(AuthorizationServerMetadata::from_json(near, document.as_bytes()).is_ok());
         assert!(read(&json!({})).unwrap_err().to_string().contains("issuer"));
     }
 }

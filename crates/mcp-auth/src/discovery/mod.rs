@@ -125,6 +125,8 @@ pub(crate) async fn discover_within(
     issuer: &str,
 ) -> Result<AuthorizationServerMetadata, DiscoveryError> {
     let mut answers = Vec::new();
+    // A site in front of the provider may answer everything with a page, or not know what to do with one form.
+    let mut first = None;
     let deadline = tokio::time::Instant::now() + limit;
     for url in well_known_urls(issuer)? {
         let asked = tokio::time::timeout_at(deadline, ask(http, &url)).await;
@@ -136,16 +138,21 @@ pub(crate) async fn discover_within(
             Err(error) => return Err(DiscoveryError::Unreachable { url: url.into(), why: error.to_string() }),
         };
         match status {
-            StatusCode::OK => {
-                return AuthorizationServerMetadata::from_json(issuer, &body)
-                    .map_err(|why| DiscoveryError::Metadata { url: url.into(), why });
-            }
+            StatusCode::OK => match AuthorizationServerMetadata::from_json(issuer, &body) {
+                Err(why @ MetadataError::NotJson) => {
+                    first.get_or_insert(DiscoveryError::Metadata { url: url.into(), why });
+                }
+                read => return read.map_err(|why| DiscoveryError::Metadata { url: url.into(), why }),
+            },
             // It does not stand here, says whoever answers.
             _ if status.is_client_error() || status.is_redirection() => answers.push((url.into(), status.as_u16())),
-            _ => return Err(DiscoveryError::Unreachable { url: url.into(), why: format!("its status is {status}") }),
+            _ => {
+                let why = format!("its status is {status}");
+                first.get_or_insert(DiscoveryError::Unreachable { url: url.into(), why });
+            }
         }
     }
-    Err(DiscoveryError::NotFound { issuer: issuer.to_owned(), answers })
+    Err(first.unwrap_or_else(|| DiscoveryError::NotFound { issuer: issuer.to_owned(), answers }))
 }
 
 async fn ask(http: &Http, url: &Url) -> Result<(StatusCode, Vec<u8>), RequestError> {

@@ -33,7 +33,7 @@ mod search;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -44,6 +44,7 @@ use tokio::{
     sync::{Notify, watch},
     task::AbortHandle,
 };
+use url::Url;
 
 pub use self::{
     check::IntrospectionProblem,
@@ -115,6 +116,8 @@ struct Shared {
     flights: Flights,
     at_once: Room,
     reachability: Arc<Reachability>,
+    /// The endpoint that last gave a well-formed answer.
+    understood: Mutex<Option<Url>>,
     epoch: AtomicU64,
 }
 
@@ -240,6 +243,7 @@ impl IntrospectionBuilder {
             flights: Flights::new(self.remember),
             at_once: Room::of(AT_ONCE),
             reachability,
+            understood: Mutex::default(),
             epoch: AtomicU64::new(0),
         });
         let search = (!known).then(|| {
@@ -305,7 +309,11 @@ impl Shared {
         let answer = within(self.timeout, async {
             let endpoint = self.whereabouts().await.ok_or(Fault::NoEndpoint)?;
             let _turn = self.at_once.wait(stranger).await.ok_or(Fault::NoEndpoint)?;
-            self.question(&endpoint, token).await
+            match self.question(&endpoint, token).await {
+                // The question is the same for each token, and was understood here before: it is the token.
+                Err(Fault::InvalidRequest) if self.is_understood_at(&endpoint) => Ok(Answer::Inactive),
+                said => said,
+            }
         })
         .await
         // Its own time-out included. The search paces itself.
@@ -322,11 +330,6 @@ impl Shared {
                     Answer::Active(claims) => self.expected.of_introspected(claims, SystemTime::now()).map(Arc::new),
                 }
             }
-            // The question is the same for each token, and was understood when the server started: it is the token.
-            Err(Fault::InvalidRequest) => {
-                self.answered();
-                Err(TokenError::Inactive)
-            }
             // The search has said why.
             Err(Fault::NoEndpoint) => Err(TokenError::Unavailable),
             Err(fault) => {
@@ -341,6 +344,14 @@ impl Shared {
         let mut endpoint = self.endpoint.clone();
         let known = endpoint.wait_for(|whereabouts| !matches!(whereabouts, Whereabouts::Sought)).await.ok()?;
         known.endpoint()
+    }
+
+    fn understood(&self) -> MutexGuard<'_, Option<Url>> {
+        self.understood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_understood_at(&self, endpoint: &Endpoint) -> bool {
+        self.understood().as_ref() == Some(&endpoint.url)
     }
 
     fn answered(&self) {

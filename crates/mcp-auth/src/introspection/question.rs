@@ -61,11 +61,13 @@ impl Shared {
         let answer = self.client.send(self.http.post(&endpoint.url, JSON), how, &form).send().await?;
         let claims = object(answer).await?;
         // Strictly: nothing that merely looks true (RFC 7662 §2.2).
-        match claims.get("active") {
-            Some(Value::Bool(true)) => Ok(Answer::Active(claims)),
-            Some(Value::Bool(false)) => Ok(Answer::Inactive),
-            _ => Err(Fault::Malformed("its answer has no member active that is true or false")),
-        }
+        let said = match claims.get("active") {
+            Some(Value::Bool(true)) => Answer::Active(claims),
+            Some(Value::Bool(false)) => Answer::Inactive,
+            _ => return Err(Fault::Malformed("its answer has no member active that is true or false")),
+        };
+        *self.understood() = Some(endpoint.url.clone());
+        Ok(said)
     }
 
     /// A fault, for the operator: who does what about it.

@@ -2,7 +2,8 @@
 //!
 //! Anybody can make up a `kid`. What it may cost the provider is one fetch, then a cool-down for all; what it may cost
 //! others is that a truly new key is found later, so a `kid` that keeps coming back (the token of another realm, or of a
-//! key that was removed, in a client that tries again and again) cools down by itself and holds up nobody else.
+//! key that was removed, in a client that tries again and again) cools down by itself and holds up nobody else. Whom the
+//! cool-down for all does hold up is told to come back: its token may be good.
 
 use std::{
     collections::VecDeque,
@@ -22,6 +23,8 @@ const REMEMBERED: usize = 8;
 pub(super) enum Answer {
     /// Nothing: what there is, is all there is.
     No,
+    /// Nothing for now, and nobody knows: others have asked in vain too often.
+    NotNow,
     /// Wait for the fetch under way and look again.
     Wait,
     /// Wake the task, then wait.
@@ -70,8 +73,11 @@ impl Demand {
         }
         let kid = self.hasher.hash_one(kid);
         let of_this = self.vain.iter().find(|(other, _)| *other == kid).map(|(_, cool_down)| cool_down);
-        if self.overall.is_on(now) || of_this.is_some_and(|cool_down| cool_down.is_on(now)) {
+        if of_this.is_some_and(|cool_down| cool_down.is_on(now)) {
             return Answer::No;
+        }
+        if self.overall.is_on(now) {
+            return Answer::NotNow;
         }
         self.under_way = Some(Fetch::Request(kid));
         Answer::Begin
@@ -191,10 +197,15 @@ mod tests {
         let mut demand = idle();
         let now = Instant::now();
         assert_eq!(fetches(&mut demand, 1, |_| "one".to_owned()).len(), 1);
-        assert_eq!(demand.ask(Some("two"), false, now), Answer::No);
+        assert_eq!(demand.ask(Some("one"), false, now), Answer::No, "it was looked for");
+        assert_eq!(demand.ask(Some("two"), false, now), Answer::NotNow, "it was not");
         assert!(demand.begin(true));
         demand.end(false, false, now);
-        assert_eq!(demand.ask(Some("two"), false, now), Answer::No, "a scheduled fetch without news changes nothing");
+        assert_eq!(
+            demand.ask(Some("two"), false, now),
+            Answer::NotNow,
+            "a scheduled fetch without news changes nothing"
+        );
         assert!(demand.begin(true));
         demand.end(false, true, now);
         assert_eq!(demand.ask(Some("one"), false, now), Answer::Begin);
@@ -213,6 +224,6 @@ mod tests {
         assert!(demand.begin(false));
         assert!(demand.begin(true));
         demand.end(false, false, now);
-        assert_eq!(demand.ask(Some("other"), false, now), Answer::No);
+        assert_eq!(demand.ask(Some("other"), false, now), Answer::NotNow, "that was for the one before");
     }
 }

@@ -44,7 +44,7 @@ use self::{
     refresh::Refresh,
 };
 use crate::{
-    DiscoveryError,
+    DiscoveryError, TokenError,
     discovery::well_known_urls,
     keys::{PublicKey, PublicKeys},
     provider::permitted,
@@ -64,7 +64,8 @@ const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
 /// - A set is fetched anew when its `Cache-Control` says so, within one minute and 24 hours; after five minutes if it
 ///   says nothing.
 /// - A token with an unknown `kid` has it fetched at once, and waits. If that brings no new key, the next such token has
-///   to wait out a cool-down of a second, doubled each time up to 30, and is refused meanwhile.
+///   to wait out a cool-down of a second, doubled each time up to 30. Meanwhile that `kid` is refused; of any other
+///   nothing is known, so its bearer is to keep the token and come back ([`TokenError::Unavailable`]).
 /// - Through an outage the last good keys serve, until [`RemoteKeySetBuilder::stale_for`] has passed. Answers that are
 ///   not a JWK Set with at least one usable key count as an outage. That includes an empty set: a provider that is
 ///   starting up says the same as one that withdraws every key, and one that replaces a stolen key names the new one,
@@ -144,8 +145,16 @@ impl RemoteKeySet {
     }
 
     /// Keys that are not `seen`, in which `kid` was looked up in vain: those that are there by now, or else those that a
-    /// fetch brings. Nothing if no fetch is due to this question, or it brought nothing new.
-    pub(crate) async fn newer_than(&self, seen: &Arc<PublicKeys>, kid: Option<&str>) -> Option<Arc<PublicKeys>> {
+    /// fetch brings.
+    ///
+    /// # Errors
+    /// `reason` if that brought nothing new; [`TokenError::Unavailable`] if nobody looked.
+    pub(crate) async fn newer_than(
+        &self,
+        seen: &Arc<PublicKeys>,
+        kid: Option<&str>,
+        reason: TokenError,
+    ) -> Result<Arc<PublicKeys>, TokenError> {
         // Before looking, so that no end is missed between the look and the wait.
         let mut ended = self.shared.ended.clone();
         ended.mark_unchanged();
@@ -155,16 +164,19 @@ impl RemoteKeySet {
                 let mut demand = self.shared.demand();
                 let current = self.public_keys();
                 if !Arc::ptr_eq(&current, seen) {
-                    return Some(current);
+                    return Ok(current);
                 }
                 demand.ask(kid, current.keys().is_empty(), Instant::now())
             };
             match answer {
-                Answer::No => return None,
+                Answer::No => return Err(reason),
+                Answer::NotNow => return Err(TokenError::Unavailable),
                 Answer::Wait => {}
                 Answer::Begin => self.shared.wake.notify_one(),
             }
-            ended.changed().await.ok()?;
+            if ended.changed().await.is_err() {
+                return Err(reason);
+            }
         }
     }
 }

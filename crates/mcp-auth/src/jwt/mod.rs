@@ -58,13 +58,19 @@ impl Keys {
         }
     }
 
-    /// Other keys than `seen`, in which `kid` is unknown, if it is worth looking for them.
+    /// Other keys than `seen`, in which `kid` is unknown, if it is worth looking for them; else `reason`, or that nobody
+    /// could look.
     #[cfg_attr(not(feature = "remote"), expect(unused_variables, clippy::unused_async, reason = "only URLs are asked"))]
-    async fn newer_than(&self, seen: &Arc<PublicKeys>, kid: Option<&str>) -> Option<Arc<PublicKeys>> {
+    async fn newer_than(
+        &self,
+        seen: &Arc<PublicKeys>,
+        kid: Option<&str>,
+        reason: TokenError,
+    ) -> Result<Arc<PublicKeys>, TokenError> {
         match self {
-            Self::Directory(_) | Self::Fixed(_) | Self::Anonymous(_) => None,
+            Self::Directory(_) | Self::Fixed(_) | Self::Anonymous(_) => Err(reason),
             #[cfg(feature = "remote")]
-            Self::Remote(keys) => keys.newer_than(seen, kid).await,
+            Self::Remote(keys) => keys.newer_than(seen, kid, reason).await,
         }
     }
 }
@@ -142,7 +148,7 @@ impl JwtVerifier {
             if !unknown || rounds == ROUNDS {
                 return Err(reason);
             }
-            keys = self.keys.newer_than(&keys, header.kid()).await.ok_or(reason)?;
+            keys = self.keys.newer_than(&keys, header.kid(), reason).await?;
             rounds += 1;
         }
     }

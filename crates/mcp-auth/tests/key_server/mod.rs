@@ -354,6 +354,12 @@ pub async fn refused(verifier: &JwtVerifier, token: &str, reason: TokenError) {
     assert_eq!(in_time(verifier, token).await, Err(reason));
 }
 
+/// No key is known for it, or none is looked for at the moment.
+pub async fn not_accepted(verifier: &JwtVerifier, token: &str) {
+    let answer = in_time(verifier, token).await;
+    assert!(matches!(answer, Err(TokenError::UnknownKey | TokenError::Unavailable)), "{answer:?}");
+}
+
 async fn in_time(verifier: &JwtVerifier, token: &str) -> Result<(), TokenError> {
     let answer = tokio::time::timeout(PATIENCE, verifier.verify(token)).await;
     answer.expect("it waits for ever").map(drop)
