@@ -148,6 +148,20 @@ wait "$pid" || code=$?
 same 'without a browser: the answer comes to the port' '0 echo' "$code $(awk 'NR == 1 { print $1 }' "$work/out")"
 case $closing in *'You can close this window'*) ok 'and the page says that it is over' ;; *) fail 'and the page says that it is over' "$closing" ;; esac
 
+# A browser in the terminal is in front until somebody leaves it, and the client ends before.
+cat >"$work/lynx" <<END
+#!/usr/bin/env bash
+$work/browser "\$@"
+for ((tries = 0; tries < 900; tries++)); do
+  [ ! -e "$work/left" ] || exit 0
+  sleep 0.1
+done
+END
+chmod +x "$work/lynx"
+BROWSER=$work/lynx client --no-cache --list
+same 'a browser that stays open holds up nothing' 0 "$code"
+: >"$work/left"
+
 # What ends is refreshed. The server's leeway is longer than this test: the client looks at the clock itself.
 start_server step8 --key-dir "$work/keys" --access-token-lifetime 1
 : >"$work/visits"

@@ -33,9 +33,9 @@ pub(crate) struct Entry {
 /// What there is for one resource.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(crate) struct Kept {
-    resource: String,
+    pub(crate) resource: String,
     /// The client that was given, if one was: what others got is not its.
-    given: Option<String>,
+    pub(crate) given: Option<String>,
     /// The issuer of the token that was used last: what a call begins with.
     pub(crate) last: Option<String>,
     pub(crate) issuers: BTreeMap<String, Entry>,

@@ -315,6 +315,9 @@ impl Inner {
     /// A new token for the old refresh token, where there is one, of this issuer. None if the server does not want it.
     async fn refresh(&self, state: &mut State, found: &Found) -> Result<Option<AccessToken>, Error> {
         let issuer = &found.metadata.issuer;
+        if let Some(token) = self.renewed(state, issuer) {
+            return Ok(Some(token));
+        }
         let Some(entry) = state.kept.issuers.get(issuer) else { return Ok(None) };
         let Some((old, refresh_token)) = entry.token.as_ref().and_then(|old| Some((old, old.refresh_token.as_ref()?)))
         else {
@@ -344,6 +347,19 @@ impl Inner {
                 Ok(None)
             }
         }
+    }
+
+    /// What another process has got since with the same refresh token, which is good once (RFC 9700 §4.14.2).
+    fn renewed(&self, state: &mut State, issuer: &String) -> Option<AccessToken> {
+        let cache = self.settings.cache.as_ref().filter(|_| !self.settings.client_credentials)?;
+        let ours = state.kept.issuers.get(issuer)?.token.as_ref()?.access_token.secret();
+        let kept = cache.load(&state.kept.resource, state.kept.given.as_deref(), self.web.observer.as_ref());
+        let theirs = kept.issuers.get(issuer)?.token.clone().filter(|theirs| theirs.access_token.secret() != ours)?;
+        state.kept = kept;
+        let fresh = theirs.is_fresh().then(|| theirs.access_token.clone());
+        // If it is refused, it is renewed in turn.
+        state.held = Some(Held { token: theirs, proven: true });
+        fresh
     }
 
     /// A token for all of these scopes; for the least of them, where the authorization server does not know the others.

@@ -242,6 +242,19 @@ async fn a_step_up_asks_for_what_was_granted_by_default_too() {
 }
 
 #[tokio::test]
+async fn a_token_that_another_process_has_renewed_is_not_renewed_again() {
+    let (lawful, home) = (Lawful::start().await, tempfile::tempdir().unwrap());
+    lawful.client(&home, |_| ()).0.open().await.unwrap();
+    let ((one, _), (other, witness)) = (lawful.client(&home, |_| ()), lawful.client(&home, |_| ()));
+    lawful.next().good = "t2".to_owned();
+    one.open().await.unwrap();
+    // A refresh token is good once: the other's would be refused now, and all tokens with it (RFC 9700 §4.14.2).
+    lawful.next().answers.push_back(error(400, "invalid_grant"));
+    other.open().await.unwrap();
+    assert_eq!((witness.count(Step::Refresh), witness.count(Step::Authorization)), (0, 0));
+}
+
+#[tokio::test]
 async fn a_port_that_is_named_is_the_one() {
     let (lawful, home) = (Lawful::start().await, tempfile::tempdir().unwrap());
     lawful.client(&home, |_| ()).0.open().await.unwrap();
