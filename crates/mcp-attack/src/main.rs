@@ -80,7 +80,7 @@ struct Args {
     /// Seconds for one request.
     #[arg(long, default_value_t = 10)]
     each: u64,
-    /// Seconds for all of them; 60, or 180 for an authorization server, which may make its clients wait.
+    /// Seconds for all of them; 300, or 180 for an authorization server. Either may ask to be asked again later.
     #[arg(long)]
     total: Option<u64>,
     /// List the rows of both lists and what each needs; try nothing.
@@ -127,7 +127,7 @@ async fn attack(args: Args) -> anyhow::Result<bool> {
             known(&args.allow, &rows())?;
             let begun = Instant::now();
             let mut target = target(&args).await?;
-            let report = run(&mut target, limits(&args, 60)).await?;
+            let report = run(&mut target, limits(&args, 300)).await?;
             Ok(told(&args, &report, begun))
         }
     }

@@ -16,18 +16,21 @@ use crate::{
 /// A URL may be followed after the answer.
 pub(crate) const LATE: Duration = Duration::from_millis(300);
 
+/// How often a row is sent again to a server that asks for it.
+const COMINGS_BACK: usize = 7;
+
 /// How long things may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// One request; ten seconds by default.
     pub each: Duration,
-    /// All of them; a row whose turn does not come is not run. A minute by default.
+    /// All of them; a row whose turn does not come is not run. Five minutes by default.
     pub total: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { each: Duration::from_secs(10), total: Duration::from_secs(60) }
+        Self { each: Duration::from_secs(10), total: Duration::from_secs(300) }
     }
 }
 
@@ -140,7 +143,14 @@ async fn try_one(target: &Target, attack: Attack, limits: Limits) -> Outcome {
         Err(NotBuilt::Needs(Needs::Session)) => return not_run(attack, "the server opens no session".to_owned()),
         Err(error) => return not_run(attack, error.to_string()),
     };
-    let (verdict, did, answer) = match send_within(target.url(), &request, limits.each).await {
+    let mut sent = send_within(target.url(), &request, limits.each).await;
+    // A server that looks for an unknown key only now and then has not decided yet.
+    for _ in 0..COMINGS_BACK {
+        let Some(later) = sent.as_ref().ok().and_then(come_back) else { break };
+        tokio::time::sleep(later).await;
+        sent = send_within(target.url(), &request, limits.each).await;
+    }
+    let (verdict, did, answer) = match sent {
         Ok(answer) => (judge(answer.status), describe(&answer), Some(answer)),
         Err(SendError::Closed | SendError::NotHttp) if request.may_close => {
             (Verdict::Refused, "closed the connection".to_owned(), None)
@@ -155,6 +165,12 @@ async fn try_one(target: &Target, attack: Attack, limits: Limits) -> Outcome {
 
 pub(crate) fn not_run<A>(attack: A, why: String) -> Outcome<A> {
     Outcome { attack, verdict: Verdict::NotRun, did: why, answer: None }
+}
+
+/// When a server that could not answer wants to be asked again (RFC 9110 §10.2.3), if it is worth the wait.
+fn come_back(answer: &Answer) -> Option<Duration> {
+    let seconds = answer.header("retry-after")?.parse().ok()?;
+    (answer.status == 503 && seconds <= 30).then(|| Duration::from_secs(seconds))
 }
 
 const fn judge(status: u16) -> Verdict {
